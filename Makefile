@@ -1,0 +1,54 @@
+# Everything works on a fresh clone: each target makes the virtual environment it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_OUT ?= grokkit-demo
+
+.PHONY: demo test lint types layers unit doctest package bench clean help
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/lab ## train 256 networks, crystallize, prove and expand them; writes a page with figures
+	$(BIN)/grokkit demo --out $(DEMO_OUT)
+
+test: lint types layers unit doctest package ## the whole suite
+
+lint: $(VENV)/test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/test
+	$(BIN)/pyright
+
+layers: $(VENV)/test
+	$(BIN)/lint-imports
+
+unit: $(VENV)/test
+	$(BIN)/python -m pytest
+
+doctest: $(VENV)/test
+	$(BIN)/python -m pytest --doctest-modules src
+
+package: $(VENV)/test ## build the wheel, install it alone, use it without torch
+	$(BIN)/python tests/check_package.py
+
+bench: $(VENV)/test ## the measurements of docs/measurements.md (an hour on two cores)
+	$(BIN)/python benchmarks/run_all.py
+
+$(VENV)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "grokkit needs Python 3.11 or later; set PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/lab: $(VENV)/python pyproject.toml constraints.txt CMakeLists.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lab]'
+	touch $@
+
+$(VENV)/test: $(VENV)/python pyproject.toml constraints.txt CMakeLists.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lab,test]'
+	touch $@ $(VENV)/lab
+
+clean: ## remove the virtual environment and everything that was built
+	rm -rf $(VENV) build dist $(DEMO_OUT)

@@ -1,0 +1,7 @@
+"""``python -m grokkit`` is the command line."""
+
+import sys
+
+from grokkit.cli import main
+
+sys.exit(main())

@@ -1,0 +1,15 @@
+"""The list of verbs."""
+
+from __future__ import annotations
+
+import typer
+
+from grokkit.cli import crystallize, demo, doctor, expand, train, verify
+
+
+def register(app: typer.Typer) -> None:
+    """Add every verb, once."""
+    if app.registered_commands:
+        return
+    for verb in (demo, train, crystallize, verify, expand, doctor):
+        verb.register(app)

@@ -1,0 +1,86 @@
+"""``grokkit demo``: the whole line in one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from grokkit.cli._output import Json, print_json, progress_bar
+
+EXAMPLE = """Example: grokkit demo --seed 1 --out demo-1
+
+Writes OUT/index.html, a page with figures that opens without a network, the example's scheme file, and
+summary.json. Exit status: 0 at least one network became an exact algorithm, 1 none did."""
+
+
+def register(app: typer.Typer) -> None:
+    app.command("demo", epilog=EXAMPLE)(demo)
+
+
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", help="Directory for the page and files.", metavar="DIR")
+    ] = Path("grokkit-demo"),
+    runs: Annotated[int, typer.Option(help="Networks to train.", min=1, max=100_000)] = 256,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
+    workers: Annotated[int, typer.Option(help="Worker processes for the training.", min=1)] = 1,
+    json: Json = False,
+) -> int:
+    """Train networks, turn them into proven algorithms, expand one to any size, and show it all."""
+    from grokkit.cli._lab import need_lab
+
+    need_lab("demo")
+    from grokkit.studies._demo import DemoInterrupted, run_demo
+    from grokkit.studies._page import write_demo_page
+
+    out.mkdir(parents=True, exist_ok=True)
+    say = _silent if json else print
+    try:
+        result = run_demo(progress_bar, say, runs=runs, seed=seed, workers=workers)
+    except DemoInterrupted:
+        raise KeyboardInterrupt from None
+    _write(out, result)
+    write_demo_page(result, out / "index.html")
+    if json:
+        print_json(result.to_json() | {"out": str(out), "page": str(out / "index.html")})
+    else:
+        _show(result, out)
+    return 0 if result.crystallized["full"].exact else 1
+
+
+def _silent(text: str) -> None:
+    """With --json nothing else goes to stdout."""
+
+
+def _write(out: Path, result: Any) -> None:
+    import json
+
+    from grokkit.scheme import save, write_atomically
+
+    save(result.scheme, out / "scheme.json", result.example.certificate)
+    write_atomically(out / "summary.json", json.dumps(result.to_json(), indent=1, sort_keys=True) + "\n")
+
+
+def _show(result: Any, out: Path) -> None:
+    from grokkit.cli.expand import print_errors
+    from grokkit.scheme import additions, growth_factor
+
+    for large, certificate in result.expanded:
+        print(f"   {large.name}: all {certificate.equations:,} equations proven")
+    print()
+    print(f"Run {result.population.runs[result.example.run]} became:")
+    print(result.scheme)
+    print(f"{additions(result.scheme).total} additions, growth factor {growth_factor(result.scheme)}")
+    print(f"To Strassen's algorithm: {result.basis_change}")
+    print()
+    print_errors(result.table, "float32")
+    product = result.product
+    n, m, p = product.shape
+    print(
+        f"{n} x {m} by {m} x {p} with {product.levels} levels in float32, against float64: relative error "
+        f"{product.relative_error:.2e}, largest {product.largest_error:.2e}, bound {product.bound:.2e}"
+    )
+    print()
+    print(f"{result.seconds:.0f} s in all. Page: {out / 'index.html'}")

@@ -1,0 +1,15 @@
+"""Exceptions that carry one clear line: what is wrong, where, and how to mend it."""
+
+from __future__ import annotations
+
+
+class InvalidInput(ValueError):
+    """Input that cannot be used as given. The message is one line; the command line exits 2 with it."""
+
+
+class UnreadableFile(InvalidInput):
+    """A file that opens but is not understood: truncated, hostile, or of another kind."""
+
+
+class MissingExtra(ImportError):
+    """An optional dependency is needed. The message names the extra to install."""

@@ -1,0 +1,179 @@
+"""grokkit's own scheme files: versioned JSON, sorted and diffable. The format is docs/scheme-json.md."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Final
+
+from grokkit.scheme._errors import InvalidInput, UnreadableFile
+from grokkit.scheme._files import parse_json, read_bytes, write_atomically
+from grokkit.scheme._ring import Ring
+from grokkit.scheme._scheme import SIDES, Provenance, Scheme
+from grokkit.scheme._target import MAX_DIMENSION, MatrixProduct
+from grokkit.scheme._verify import Certificate, verify
+
+FORMAT_VERSION: Final = 1
+_REQUIRED: Final = {"U", "V", "W", "format", "grokkit", "rank", "ring", "version"}
+_OPTIONAL: Final = {"certificate", "provenance", "ternary"}
+
+
+def dumps(scheme: Scheme, certificate: Certificate | None = None) -> str:
+    """The text of a scheme file. Same scheme, provenance and certificate: same text.
+
+    Raises `InvalidInput` if the certificate belongs to another scheme.
+    """
+    if certificate is not None and certificate.digest != scheme.digest:
+        raise InvalidInput("the certificate belongs to another scheme; call verify on this one")
+    content = scheme.identity_json() | {
+        "grokkit": "scheme",
+        "provenance": scheme.provenance.to_json(),
+        "rank": scheme.rank,
+        "ternary": scheme.ternary,
+        "version": FORMAT_VERSION,
+    }
+    if certificate is not None:
+        content["certificate"] = certificate.to_json()
+    lines = []
+    for key in sorted(content):
+        if key in SIDES:
+            rows = ",\n".join("      " + json.dumps(row) for row in content[key]["rows"])
+            body = (
+                f'{{\n    "denominator": {content[key]["denominator"]},\n    "rows": [\n{rows}\n    ]\n  }}'
+            )
+        elif isinstance(content[key], dict):
+            body = json.dumps(content[key], sort_keys=True, indent=2).replace("\n", "\n  ")
+        else:
+            body = json.dumps(content[key])
+        lines.append(f'  "{key}": {body}')
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def save(scheme: Scheme, path: str | os.PathLike[str], certificate: Certificate | None = None) -> None:
+    """Write a scheme file, whole or not at all. Law: ``load`` gives back an equal scheme.
+
+    Pass the `Certificate` to store it beside the factors; it is proven again on every load.
+    """
+    write_atomically(path, dumps(scheme, certificate))
+
+
+def read_scheme(path: str | os.PathLike[str]) -> tuple[Scheme, dict[str, Any] | None]:
+    """The scheme in a file and the certificate it claims (unchecked). Proves nothing.
+
+    Raises `UnreadableFile` with the reason for anything that is not a well-formed scheme file.
+    """
+    content = parse_json(read_bytes(path), path)
+    if not isinstance(content, dict) or content.get("grokkit") != "scheme":
+        raise UnreadableFile(f'{path}: not a grokkit scheme file (no "grokkit": "scheme")')
+    if content.get("version") != FORMAT_VERSION:
+        raise UnreadableFile(
+            f"{path}: file version {content.get('version')!r}; this grokkit reads version {FORMAT_VERSION}"
+        )
+    missing, unknown = _REQUIRED - content.keys(), content.keys() - _REQUIRED - _OPTIONAL
+    if missing or unknown:
+        what = [f"missing {sorted(missing)}"] * bool(missing) + [f"unknown {sorted(unknown)}"] * bool(unknown)
+        raise UnreadableFile(f"{path}: keys {' and '.join(what)}")
+    try:
+        claimed = content.get("certificate")
+        if "certificate" in content and not isinstance(claimed, dict):
+            raise InvalidInput(f"certificate is {_short(claimed)}, not an object")
+        return _scheme_from(content), claimed
+    except InvalidInput as error:
+        raise UnreadableFile(f"{path}: {error}") from None
+
+
+def load(path: str | os.PathLike[str]) -> Scheme:
+    """Read a scheme file. A certificate in it is never trusted: the scheme is proven again.
+
+    Raises `UnreadableFile` for a malformed file or a certificate that does not match its scheme, and
+    `Refuted` for a file that claims a certificate but is not exact. Without a certificate in the file
+    nothing is proven; call `grokkit.verify`.
+    """
+    scheme, claimed = read_scheme(path)
+    if claimed is not None:
+        proven = verify(scheme).to_json()
+        check_claim(claimed, proven, path)
+    return scheme
+
+
+def check_claim(claimed: dict[str, Any], proven: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Compare a certificate found in a file with the one just proven (versions may differ)."""
+    for key, value in proven.items():
+        if key != "version" and claimed.get(key) != value:
+            raise UnreadableFile(
+                f"{path}: the certificate does not belong to this scheme: "
+                f"{key} is {claimed.get(key)!r}, proven {value!r}"
+            )
+
+
+def _integer(value: Any, what: str, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InvalidInput(f"{what} is {_short(value)}; an integer in {low}..{high} is needed")
+    return value
+
+
+def _short(value: Any) -> str:
+    text = repr(value) if not isinstance(value, list | dict) else f"a {type(value).__name__}"
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _matrix(content: Any, name: str, rows: int, columns: int) -> tuple[list[list[int]], int]:
+    if not isinstance(content, dict) or content.keys() != {"denominator", "rows"}:
+        raise InvalidInput(f'{name} must be an object with "denominator" and "rows"')
+    denominator = content["denominator"]
+    if isinstance(denominator, bool) or not isinstance(denominator, int) or denominator < 1:
+        raise InvalidInput(f"{name}: denominator is {_short(denominator)}; a positive integer is needed")
+    found = content["rows"]
+    if not isinstance(found, list) or len(found) != rows:
+        count = len(found) if isinstance(found, list) else _short(found)
+        raise InvalidInput(f"{name}: {count} rows, but format and rank need {rows}")
+    for r, row in enumerate(found):
+        if not isinstance(row, list) or len(row) != columns:
+            count = len(row) if isinstance(row, list) else _short(row)
+            raise InvalidInput(f"{name}: row {r} has {count} entries, but format and rank need {columns}")
+        for c, value in enumerate(row):
+            if type(value) is not int:
+                raise InvalidInput(f"{name}[{r}][{c}] is {_short(value)}; an integer is needed")
+    return found, denominator
+
+
+def _scheme_from(content: dict[str, Any]) -> Scheme:
+    form = content["format"]
+    if not isinstance(form, list) or len(form) != 3:
+        raise InvalidInput(f"format is {_short(form)}; three integers [n, m, p] are needed")
+    target = MatrixProduct(*(_integer(value, "format", 1, MAX_DIMENSION) for value in form))
+    rank = _integer(content["rank"], "rank", 0, 2**31)
+    a, b, c = target.shape
+    matrices = [
+        _matrix(content[name], name, rows, columns)
+        for name, rows, columns in (("U", rank, a), ("V", rank, b), ("W", c, rank))
+    ]
+    if not isinstance(content["ring"], str):
+        raise InvalidInput(f"ring is {_short(content['ring'])}; a string is needed")
+    ring = Ring.parse(content["ring"])
+    scheme = Scheme(
+        target,
+        *(rows for rows, _ in matrices),
+        denominators=(matrices[0][1], matrices[1][1], matrices[2][1]),
+        ring=ring,
+        provenance=_provenance(content.get("provenance")),
+    )
+    if "ternary" in content and content["ternary"] is not scheme.ternary:
+        raise InvalidInput(f"ternary is {_short(content['ternary'])}, but the factors say {scheme.ternary}")
+    return scheme
+
+
+def _provenance(content: Any) -> Provenance:
+    if content is None:
+        return Provenance()
+    if not isinstance(content, dict) or not content.keys() <= {"configuration", "method", "seed", "version"}:
+        raise InvalidInput("provenance must be an object with method, seed, configuration and version")
+    method, seed = content.get("method", "unknown"), content.get("seed")
+    configuration, version = content.get("configuration", {}), content.get("version", "unknown")
+    if not isinstance(method, str) or not isinstance(version, str):
+        raise InvalidInput("provenance: method and version must be strings")
+    if seed is not None:
+        seed = _integer(seed, "provenance: seed", -(2**63), 2**64)
+    if not isinstance(configuration, dict):
+        raise InvalidInput("provenance: configuration must be an object")
+    return Provenance(method, seed, configuration, version)

@@ -1,0 +1,72 @@
+"""Coefficient rings: Z, Q and GF(p)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import final
+
+from grokkit.scheme._errors import InvalidInput
+
+
+def is_prime(number: int) -> bool:
+    """Deterministic Miller-Rabin for numbers below 3.3e24 (Sorenson and Webster 2015)."""
+    if number < 2:
+        return False
+    small = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41)
+    for prime in small:
+        if number % prime == 0:
+            return number == prime
+    odd, twos = number - 1, 0
+    while odd % 2 == 0:
+        odd, twos = odd // 2, twos + 1
+    for base in small:
+        x = pow(base, odd, number)
+        if x in (1, number - 1):
+            continue
+        for _ in range(twos - 1):
+            x = x * x % number
+            if x == number - 1:
+                break
+        else:
+            return False
+    return True
+
+
+@final
+@dataclass(frozen=True)
+class Ring:
+    """Z (characteristic 0, no fractions), Q (characteristic 0, fractions) or GF(p).
+
+    >>> Ring.parse("GF(2)").characteristic
+    2
+    >>> str(Ring.parse("Q"))
+    'Q'
+    """
+
+    characteristic: int
+    fractions: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Ring:
+        """Read ``Z``, ``Q`` or ``GF(p)`` with p prime and below 2^31."""
+        if text == "Z":
+            return cls(0, False)
+        if text == "Q":
+            return cls(0, True)
+        match = re.fullmatch(r"GF\((\d{1,10})\)", text)
+        if match is None:
+            raise InvalidInput(f"ring {text!r} is not understood; write Z, Q or GF(p)")
+        p = int(match.group(1))
+        if p >= 2**31 or not is_prime(p):
+            raise InvalidInput(f"ring {text!r}: {p} is not a prime below 2^31")
+        return cls(p, False)
+
+    def __str__(self) -> str:
+        if self.characteristic:
+            return f"GF({self.characteristic})"
+        return "Q" if self.fractions else "Z"
+
+
+Z = Ring(0, False)
+Q = Ring(0, True)

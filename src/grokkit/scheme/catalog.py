@@ -1,0 +1,115 @@
+"""Known schemes: the standard algorithm of any format, Strassen's and Winograd's.
+
+Crystallization never imports this module (an import contract and a test hold it to that).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Final, final
+
+import numpy as np
+
+from grokkit.scheme._errors import InvalidInput
+from grokkit.scheme._json import load
+from grokkit.scheme._scheme import MAX_FACTOR_ENTRIES, Provenance, Scheme
+from grokkit.scheme._target import MatrixProduct
+
+_STORED: Final = {"strassen": "2x2x2:7", "winograd": "2x2x2:7"}
+"""Names of the stored schemes and their keys; the first of a key is the one that the key gives."""
+
+
+def standard(n: int, m: int, p: int) -> Scheme:
+    """The schoolbook algorithm of <n,m,p>: n·m·p products of one entry of A by one of B.
+
+    >>> standard(2, 2, 2).rank
+    8
+    """
+    target = MatrixProduct(n, m, p)
+    rank = target.nonzeros
+    a, b, c = target.shape
+    if rank * max(a, b, c) > MAX_FACTOR_ENTRIES:
+        raise InvalidInput(f"the standard algorithm of {target.name} has {rank} products: too large to store")
+    index, _ = target.entries
+    slots = np.arange(rank)
+    u, v, w = (np.zeros(shape, dtype=np.int64) for shape in ((rank, a), (rank, b), (c, rank)))
+    u[slots, index[:, 0]] = 1
+    v[slots, index[:, 1]] = 1
+    w[index[:, 2], slots] = 1
+    return Scheme(target, u, v, w, provenance=Provenance("standard algorithm"))
+
+
+@cache
+def _stored(name: str) -> Scheme:
+    # Stored files carry no certificate: the tests prove every one of them again.
+    with resources.as_file(resources.files("grokkit.scheme") / "data" / f"{name}.json") as path:
+        return load(Path(path))
+
+
+@final
+class Catalog:
+    """Schemes by name (``strassen``) or by format and rank (``2x2x2:7``).
+
+    >>> catalog["2x2x2:7"] == catalog["strassen"]
+    True
+    >>> catalog.best("3x3x3").rank
+    27
+    """
+
+    def __getitem__(self, key: str) -> Scheme:
+        """The scheme of that name or key. Raises `KeyError` with what is there instead."""
+        name = key.strip().lower()
+        if name in _STORED:
+            return _stored(name)
+        match = re.fullmatch(r"(\d+x\d+x\d+):(\d+)", name)
+        if match:
+            for stored, stored_key in _STORED.items():
+                if stored_key == name:
+                    return _stored(stored)
+            target = MatrixProduct.parse(match.group(1))
+            n, m, p = target.format
+            if int(match.group(2)) == n * m * p:
+                return standard(n, m, p)
+        raise KeyError(
+            f"no scheme {key!r} in the catalog; there are {', '.join(self)} and the standard "
+            "algorithm of every format, such as 3x4x5:60"
+        )
+
+    def __contains__(self, key: object) -> bool:
+        try:
+            self[str(key)]
+        except (KeyError, InvalidInput):
+            return False
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_STORED)
+
+    def __len__(self) -> int:
+        return len(_STORED)
+
+    def best(self, target: str | MatrixProduct, *, ring: str | None = None) -> Scheme:
+        """The scheme of lowest rank for a format, such as ``"2x2x2"``; the first listed wins ties.
+
+        `ring` narrows the choice: ``"ternary"`` (coefficients -1, 0, 1), ``"Z"``, or ``"Q"`` (which
+        admits all). The standard algorithm is always a candidate, so there is always an answer.
+        """
+        if ring not in (None, "ternary", "Z", "Q"):
+            raise InvalidInput(f"ring {ring!r} is not understood here; use ternary, Z or Q")
+        wanted = MatrixProduct.parse(target) if isinstance(target, str) else target
+        candidates = [_stored(name) for name in _STORED] + [standard(*wanted.format)]
+        fitting = [
+            scheme
+            for scheme in candidates
+            if scheme.target == wanted
+            and (ring != "ternary" or scheme.ternary)
+            and (ring != "Z" or str(scheme.ring) == "Z")
+        ]
+        return min(fitting, key=lambda scheme: scheme.rank)
+
+
+catalog: Final = Catalog()

@@ -1,0 +1,70 @@
+"""What an installation has, and whether its core works."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+from typing import Any, Final
+
+import numpy as np
+from threadpoolctl import threadpool_info
+
+from grokkit._version import __version__
+from grokkit.execution import matmul
+from grokkit.scheme import Refuted, verify
+from grokkit.scheme.catalog import catalog
+
+LAB: Final = ("torch", "scipy", "statsmodels", "joblib", "matplotlib", "jinja2", "safetensors")
+
+
+def diagnose() -> dict[str, Any]:
+    """Versions, libraries and machine, and two quick checks: a proof and a product."""
+    return {
+        "grokkit": __version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "numpy": np.__version__,
+        "blas": [
+            f"{lib.get('internal_api')} {lib.get('version')}, {lib.get('num_threads')} threads"
+            for lib in threadpool_info()
+            if lib.get("user_api") == "blas"
+        ],
+        "native_core": native_core(),
+        "lab": {name: _version(name) for name in LAB},
+        "checks": [_check_proof(), _check_product()],
+    }
+
+
+def native_core() -> str:
+    """State of the native core: this version has none, built or not."""
+    return "not built: this version has no native parts yet; products use the vendor's BLAS"
+
+
+def _version(name: str) -> str | None:
+    if name in sys.modules:
+        return str(getattr(sys.modules[name], "__version__", "installed"))
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _check_proof() -> dict[str, Any]:
+    try:
+        certificate = verify(catalog["strassen"])
+    except Refuted as error:
+        return {"name": "proof of Strassen's algorithm", "ok": False, "detail": str(error)}
+    return {"name": "proof of Strassen's algorithm", "ok": True, "detail": certificate.digest}
+
+
+def _check_product() -> dict[str, Any]:
+    a = np.arange(35).reshape(5, 7) - 17
+    b = np.arange(21).reshape(7, 3) - 9
+    ok = bool((matmul(a, b, scheme="strassen", levels=2) == a @ b).all())
+    return {
+        "name": "product of odd shapes",
+        "ok": ok,
+        "detail": "recursive and direct products differ" if not ok else "",
+    }

@@ -1,0 +1,44 @@
+import pytest
+from hypothesis import given
+
+from grokkit.scheme import InvalidInput, equivalent, verify
+from grokkit.scheme.catalog import catalog, standard
+from strategies import formats
+
+
+def test_every_stored_scheme_is_proven():
+    assert list(catalog) == ["strassen", "winograd"]
+    assert len(catalog) == 2
+    for name in catalog:
+        assert verify(catalog[name]).ternary
+        assert catalog[name].provenance.method == "published"
+
+
+@given(formats)
+def test_the_standard_algorithm_is_exact_for_every_format(form):
+    n, m, p = form
+    assert verify(standard(n, m, p)).rank == n * m * p
+    assert catalog[f"{n}x{m}x{p}:{n * m * p}"] == standard(n, m, p)
+
+
+def test_keys():
+    assert catalog["2x2x2:7"] == catalog["strassen"] == catalog[" Strassen "]
+    assert "winograd" in catalog
+    assert "2x2x2:6" not in catalog
+    assert "nonsense" not in catalog
+    with pytest.raises(KeyError, match="standard algorithm of every format, such as 3x4x5:60"):
+        catalog["2x2x2:6"]
+
+
+def test_best():
+    assert catalog.best("2x2x2") == catalog["strassen"]
+    assert catalog.best("2x2x2", ring="ternary").rank == 7
+    assert catalog.best("2x3x4", ring="Z").rank == 24
+    with pytest.raises(InvalidInput, match="ring"):
+        catalog.best("2x2x2", ring="GF(2)")
+    with pytest.raises(InvalidInput, match="too large to store"):
+        catalog.best("1000x1000x1000")
+
+
+def test_winograd_and_strassen_are_one_algorithm():
+    assert equivalent(catalog["winograd"], catalog["strassen"])

@@ -1,0 +1,138 @@
+"""The package as a whole: import cost, public names, documents that must agree."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import grokkit as gk
+
+ROOT = Path(__file__).parent.parent
+
+
+def python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_import_loads_no_torch_and_no_numpy():
+    loaded = python("import sys, grokkit; print(*sys.modules)").split()
+    heavy = {"torch", "numpy", "scipy", "matplotlib", "typer", "rich", "jaxtyping", "joblib", "pandas"}
+    assert not heavy & set(loaded)
+
+
+def test_schemes_proofs_and_products_need_no_torch():
+    loaded = python(
+        "import sys, grokkit as gk\n"
+        "gk.verify(gk.expand(gk.catalog['strassen'], 2))\n"
+        "gk.matmul([[1, 2]], [[3], [4]], scheme='strassen')\n"
+        "gk.equivalent(gk.catalog['strassen'], gk.catalog['winograd'])\n"
+        "gk.crystallize(gk.catalog['strassen'].floats()); gk.discover_expansion_operator\n"
+        "print(*sys.modules)"
+    ).split()
+    assert not {"torch", "scipy", "matplotlib", "joblib", "statsmodels"} & set(loaded)
+
+
+def test_public_names():
+    assert set(gk.__all__) == {name for names in gk._HOMES.values() for name in names} | {"__version__"}
+    for name in gk.__all__:
+        assert getattr(gk, name) is not None
+    assert dir(gk) == sorted(gk.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        gk.nonsense  # noqa: B018
+    tree = ast.parse((ROOT / "src/grokkit/__init__.py").read_text())
+    typed = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for statement in node.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
+    assert typed == set(gk.__all__) - {"__version__"}
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "import grokkit.crystallize",
+        "from grokkit import studies",
+        "import grokkit.crystallize._crystallize as c",
+        "",
+    ],
+)
+def test_crystallize_is_callable_whatever_was_imported_first(first):
+    code = (
+        f"{first}\nimport grokkit as gk\n"
+        "assert gk.crystallize(gk.catalog['strassen'].floats()).exact == 1\n"
+        "from grokkit.crystallize import Path"
+    )
+    python(code)
+
+
+def test_a_missing_laboratory_is_one_line():
+    code = (
+        "import sys; sys.modules['torch'] = None\nimport grokkit as gk\n"
+        "try: gk.train\nexcept ImportError as error: print(error)"
+    )
+    assert python(code).strip() == "grokkit.train needs torch: pip install 'grokkit[lab]'"
+
+
+def test_the_command_line_without_the_laboratory_is_one_line():
+    code = (
+        "import sys, importlib.util\nfind = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *a: None if name == 'torch' else find(name, *a)\n"
+        "from grokkit.cli import main\nsys.exit(main(['train', '--out', 'x']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "grokkit train needs torch: pip install 'grokkit[lab]'\n"
+
+
+def test_versions_agree():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == gk.__version__
+    assert f"version: {gk.__version__}" in (ROOT / "CITATION.cff").read_text()
+    assert f"## {gk.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_public_functions_are_documented():
+    for name in gk.__all__:
+        value = getattr(gk, name)
+        if callable(value):
+            assert value.__doc__ and len(value.__doc__) > 40, name
+
+
+def test_the_readme_example_runs(tmp_path, monkeypatch):
+    readme = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", readme, flags=re.S)
+    assert blocks
+    monkeypatch.chdir(tmp_path)
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})
+
+
+def test_architecture_names_every_room():
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    for folder in (ROOT / "src/grokkit").iterdir():
+        if folder.is_dir() and folder.name != "__pycache__":
+            assert f"`{folder.name}/`" in text, folder.name
+
+
+def test_every_command_is_documented():
+    readme = (ROOT / "README.md").read_text()
+    from grokkit.cli._app import app
+    from grokkit.cli._verbs import register
+
+    register(app)
+    for command in app.registered_commands:
+        assert f"grokkit {command.name}" in readme, command.name
+
+
+def test_tests_mirror_the_rooms():
+    rooms = {p.name for p in (ROOT / "src/grokkit").iterdir() if p.is_dir() and p.name != "__pycache__"}
+    folders = {p.name for p in (ROOT / "tests").iterdir() if p.is_dir() and p.name != "__pycache__"}
+    assert folders == rooms
