@@ -69,6 +69,7 @@ def test_exact_weights_are_recognized_as_they_are():
     assert operator.scheme == STRASSEN
     assert metrics["shipped_exact"]
     assert metrics["confidence"] == 1
+    assert metrics["products_explain"] == pytest.approx(1)
     assert metrics["mse_before"] == 0
 
 
@@ -83,6 +84,7 @@ def test_weights_that_learned_nothing_have_no_confidence():
     assert metrics["confidence"] < 1e-4
     assert metrics["mse_before"] == pytest.approx(2, rel=1e-3)  # what predicting zero gives
     assert metrics["polish_moved"] > 0.5
+    assert metrics["products_explain"] < 0.75  # seven random directions of sixteen: 0.44 on average
 
 
 @pytest.mark.parametrize("kind", ["pt", "npz", "safetensors"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from grokkit.crystallize import CrystallizedRun, crystallize
 from grokkit.execution import recursive_product
@@ -79,6 +79,9 @@ def discover_expansion_operator(
         how far the weights themselves, as they came, computed the map: the share 1 − mse/mse₀ of the
         product's variance that they explain, in 0..1, with mse₀ the error of predicting zero. 1: training
         had found the algorithm; 0: the solver did all the work;
+    ``products_explain``
+        the same share with the best possible W: how much of the map lies in the span of the network's own
+        products. No gauge and no scale changes it; slots/(nm·mp) is what random products give;
     ``polish_moved``
         how far the solver moved the weights, relative to their norm;
     ``spectrum_before``, ``spectrum_after``
@@ -123,6 +126,7 @@ def _before(found: Weights, run: CrystallizedRun) -> dict[str, Any]:
         "inactive_slots": found.inactive,
         "mse_before": run.path.mse_before,
         "confidence": min(1.0, max(0.0, 1 - run.path.mse_before / zero_mse)),
+        "products_explain": products_explain(found.U, found.V, found.target.tensor()),
         "polish_moved": run.path.polish_moved,
         "lattice_distance_before": run.path.distance_before,
         "converged_before_polish": run.path.converged_before_polish,
@@ -136,6 +140,18 @@ def _before(found: Weights, run: CrystallizedRun) -> dict[str, Any]:
         },
         "spectrum_before": _spectrum((found.U, found.V, found.W)),
     }
+
+
+def products_explain(
+    U: Float[np.ndarray, "slots nm"], V: Float[np.ndarray, "slots mp"], tensor: Shaped[np.ndarray, "nm mp np"]
+) -> float:
+    """Share of a target's squared norm within the span of the products u_r ⊗ v_r, in 0..1."""
+    products = (U[:, :, None] * V[:, None, :]).reshape(len(U), -1)
+    norms = np.linalg.norm(products, axis=1, keepdims=True)
+    products = (products / np.where(norms > 0, norms, 1.0)).T
+    goal = tensor.reshape(len(products), -1).astype(np.float64)
+    outputs, *_ = np.linalg.lstsq(products, goal, rcond=None)
+    return float(1 - ((goal - products @ outputs) ** 2).sum() / (goal**2).sum())
 
 
 def _spectrum(factors: tuple[np.ndarray, ...]) -> dict[str, list[float]]:

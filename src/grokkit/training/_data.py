@@ -27,7 +27,7 @@ CHUNK_VALUES: Final = 2**15
 """Fresh values that one run draws at a time, roughly."""
 BY_SAMPLE: Final = 16
 """Largest minibatch whose second moment is not formed."""
-EXPANDED_VALUES: Final = 2**24
+EXPANDED_VALUES: Final = 2**26
 """Largest training set of a shard that is kept as z, in numbers."""
 
 
@@ -105,7 +105,7 @@ class ShardData:
         config = self.config
         keys = [(int(i),) for i in self.runs] if self.own else [()]
         a, b, _ = config.target.shape
-        self._expanded = len(keys) * config.samples * a * b <= EXPANDED_VALUES and config.blocks == 1
+        self._expanded = len(keys) * config.samples * config.blocks**2 * a * b <= EXPANDED_VALUES
         rows, moments = [], []
         for key in keys:
             pairs = operands(config, generator(config.seed, TRAIN, *key), config.samples)
@@ -139,8 +139,12 @@ class ShardData:
             self._order = torch.from_numpy(order).to(self.device)
             self._epoch = epoch
         first = position * config.batch_size
-        rows = self._train.index_select(0, self._order[first : first + config.batch_size])
-        return self._view(rows) if self._expanded else self._arrange(features(config, rows.permute(1, 0, 2)))
+        chosen = self._order[first : first + config.batch_size]
+        if not self._expanded:
+            return self._arrange(features(config, self._train.index_select(0, chosen).permute(1, 0, 2)))
+        per_sample = config.blocks**2  # z of one sample lie together
+        rows = self._train.view(config.samples, -1, *self._train.shape[1:]).index_select(0, chosen)
+        return self._view(rows.view(len(chosen) * per_sample, *self._train.shape[1:]))
 
     def _drawn(self, step: int) -> torch.Tensor:
         """Samples never seen before."""
