@@ -73,6 +73,11 @@ def _show(result: Any, out: Path) -> None:
     print(f"Run {result.population.runs[result.example.run]} became:")
     print(result.scheme)
     print(f"{additions(result.scheme).total} additions, growth factor {growth_factor(result.scheme)}")
+    if result.example.path.sandwich:
+        names = (
+            f"{letter} = {_matrix(g)}" for letter, g in zip("PQR", result.example.path.sandwich, strict=True)
+        )
+        print("The trained network's own basis: " + ", ".join(names))
     print(f"To Strassen's algorithm: {result.basis_change}")
     print()
     print_errors(result.table, "float32")
@@ -84,3 +89,7 @@ def _show(result: Any, out: Path) -> None:
     )
     print()
     print(f"{result.seconds:.0f} s in all. Page: {out / 'index.html'}")
+
+
+def _matrix(rows: Any) -> str:
+    return "[" + "; ".join(" ".join(f"{x:.3f}" for x in row) for row in rows) + "]"

@@ -73,11 +73,10 @@ def trajectories(population: Population) -> Figure:
         _band(distance, steps, log.lattice_distance, BLUE, "weights as trained")
         distance.set(
             xscale="log",
-            yscale="log",
             xlabel="step",
             ylabel="largest distance to {-1, 0, 1}",
             title="Lattice distance",
-            ylim=(0.05, None),
+            ylim=(0, None),
         )
         distance.axhline(0.1, color=GREY, lw=0.8, ls=":")
         distance.annotate(
