@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_OUT ?= grokkit-demo
+SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/src/* native/include/*)
 
 .PHONY: demo test lint types layers unit doctest package bench clean help
 
@@ -42,11 +43,11 @@ $(VENV)/python:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
-$(VENV)/lab: $(VENV)/python pyproject.toml constraints.txt CMakeLists.txt
+$(VENV)/lab: $(VENV)/python $(SOURCES)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lab]'
 	touch $@
 
-$(VENV)/test: $(VENV)/python pyproject.toml constraints.txt CMakeLists.txt
+$(VENV)/test: $(VENV)/python $(SOURCES)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lab,test]'
 	touch $@ $(VENV)/lab
 

@@ -50,9 +50,7 @@ def measure(config: TrainConfig, seed: int) -> dict[str, Any]:
     row["cycles"] = dict(sorted(Counter(run.path.polish_cycles for run in full).items()))
     row["gauges"] = dict(Counter(run.path.gauge for run in full))
     row["additions"] = dict(sorted(Counter(additions(scheme).total for scheme in full.schemes).items()))
-    row["recognized"] = sum(
-        isinstance(equivalent(scheme, catalog["strassen"]), Equivalence) for scheme in full.schemes
-    )
+    row["recognized"] = sum(isinstance(equivalent(scheme, catalog["strassen"]), Equivalence) for scheme in full.schemes)
     return row
 
 
@@ -83,9 +81,7 @@ def main() -> None:
         f"{arguments.seed} + B. *Trained*: test loss below 1e-6 after training alone; *by polish*: exact runs whose training "
         "had not reached that.\n"
     )
-    print(
-        "| B | steps | trained | plain | scaled | full | by polish | Strassen in another basis | ms CPU a run |"
-    )
+    print("| B | steps | trained | plain | scaled | full | by polish | Strassen in another basis | ms CPU a run |")
     print("|---|---|---|---|---|---|---|---|---|")
     for row in rows:
         print(
@@ -102,9 +98,7 @@ def main() -> None:
 
 
 def _counts(counter: Counter[Any]) -> str:
-    return ", ".join(
-        f"{key}: {count}" for key, count in sorted(counter.items(), key=lambda item: str(item[0]))
-    )
+    return ", ".join(f"{key}: {count}" for key, count in sorted(counter.items(), key=lambda item: str(item[0])))
 
 
 if __name__ == "__main__":

@@ -42,8 +42,12 @@ def cli(*arguments):
 assert cli("verify", "found.json").returncode == 0
 report = json.loads(cli("doctor", "--json").stdout)
 assert report["healthy"] and report["lab"]["torch"] is None, report
-refused = cli("train", "--out", "x")
-assert refused.returncode == 2 and "pip install 'grokkit[lab]'" in refused.stderr, refused
+trained = cli("train", "--runs", "2", "--steps", "50", "--retrain-steps", "50", "--out", "runs")
+if report["native_core"].startswith("loaded"):
+    assert trained.returncode == 0, trained
+    assert cli("crystallize", "runs").returncode == 0
+else:
+    assert trained.returncode == 2 and "pip install 'grokkit[lab]'" in trained.stderr, trained
 from importlib import resources
 standalone = resources.files("grokkit.scheme") / "verify_standalone.py"
 command = [sys.executable, "-I", "-S", str(standalone), "found.json"]
@@ -56,9 +60,7 @@ print("ok:", report["native_core"])
 
 def run(*command: str | Path, **options: object) -> str:
     """Run a command; on failure show all it printed."""
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, check=False, **options
-    )  # type: ignore[call-overload]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
     if done.returncode:
         print(done.stdout, done.stderr, sep="\n")
         raise SystemExit(f"packaging check failed: {' '.join(map(str, command))}")
@@ -72,7 +74,7 @@ def build(folder: Path, environment: dict[str, str]) -> Path:
     return wheels[0]
 
 
-def check_contents(wheel: Path) -> None:
+def check_contents(wheel: Path, native: bool) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     for wanted in (
         "grokkit/scheme/data/strassen.json",
@@ -81,6 +83,10 @@ def check_contents(wheel: Path) -> None:
         "grokkit/studies/templates/demo.html",
     ):
         assert wanted in names, f"{wanted} is missing from the wheel"
+    cores = [n for n in names if n.startswith("grokkit/_native/grokkit_")]
+    assert bool(cores) == native, f"native parts: {cores}"
+    assert wheel.name.startswith("grokkit-") and "-py3-none-" in wheel.name, wheel.name
+    assert wheel.name.endswith("-any.whl") != native, wheel.name
     strange = [n for n in names if not n.startswith("grokkit")]
     assert not strange, f"the wheel holds {strange}"
 
@@ -100,11 +106,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         wheel = build(folder / "plain", plain)
-        check_contents(wheel)
-        check_installed(wheel, folder / "one", "not built")
+        check_contents(wheel, native=True)
+        check_installed(wheel, folder / "one", "loaded, for ")
         wheel = build(folder / "fallback", without_compiler)
-        check_contents(wheel)
-        check_installed(wheel, folder / "two", "not built")
+        check_contents(wheel, native=False)
+        check_installed(wheel, folder / "two", "not loaded: not built")
 
 
 if __name__ == "__main__":

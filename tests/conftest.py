@@ -9,12 +9,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
+# Before the hook, whose finder does not know where an editable installation keeps compiled files.
+import grokkit._native  # noqa: F401
+
 install_import_hook("grokkit", "checker.check")
 
 # No deadline: these machines are noisy, and a slow example is not a wrong one.
-settings.register_profile(
-    "grokkit", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
-)
+settings.register_profile("grokkit", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("grokkit")
 
 

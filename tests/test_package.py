@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import grokkit as gk
+from grokkit import _native
 
 ROOT = Path(__file__).parent.parent
 
@@ -73,23 +74,34 @@ def test_crystallize_is_callable_whatever_was_imported_first(first):
     python(code)
 
 
+WITHOUT_TORCH = "import sys\nsys.modules['torch'] = None\n"
+
+
 def test_a_missing_laboratory_is_one_line():
     code = (
-        "import sys; sys.modules['torch'] = None\nimport grokkit as gk\n"
-        "try: gk.train\nexcept ImportError as error: print(error)"
+        "import grokkit as gk\n"
+        "try: gk.train(gk.TrainConfig(runs=2, shard_size=2, steps=5, retrain_steps=5, engine='torch'))\n"
+        "except ImportError as error: print(error)"
     )
-    assert python(code).strip() == "grokkit.train needs torch: pip install 'grokkit[lab]'"
+    expected = "training with --engine torch needs torch: pip install 'grokkit[lab]'"
+    assert python(WITHOUT_TORCH + code).strip() == expected
+
+
+@pytest.mark.skipif(_native.load() is None, reason="no native core")
+def test_the_native_core_trains_without_torch():
+    code = (
+        "import grokkit as gk\n"
+        "population = gk.train(gk.TrainConfig(runs=2, shard_size=2, steps=50, retrain_steps=50))\n"
+        "print(gk.crystallize(population).exact, population.config.engine)"
+    )
+    assert python(WITHOUT_TORCH + code).strip() == "2 native"
 
 
 def test_the_command_line_without_the_laboratory_is_one_line():
-    code = (
-        "import sys, importlib.util\nfind = importlib.util.find_spec\n"
-        "importlib.util.find_spec = lambda name, *a: None if name == 'torch' else find(name, *a)\n"
-        "from grokkit.cli import main\nsys.exit(main(['train', '--out', 'x']))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    code = "from grokkit.cli import main\nsys.exit(main(['train', '--out', 'x', '--engine', 'torch']))"
+    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH + code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == "grokkit train needs torch: pip install 'grokkit[lab]'\n"
+    assert done.stderr == "grokkit: training with --engine torch needs torch: pip install 'grokkit[lab]'\n"
 
 
 def test_versions_agree():

@@ -63,7 +63,6 @@ _HOMES = {
     "grokkit.training": ("Population", "TrainConfig", "load_population", "train"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
-_LAB = {"grokkit.training"}
 
 __all__ = [
     "Certificate",
@@ -98,16 +97,9 @@ def __getattr__(name: str) -> Any:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module 'grokkit' has no attribute {name!r}")
-    try:
-        room = importlib.import_module(home)
-        # the room grokkit.crystallize is callable and answers to the function's name (docs/adr/0002)
-        value = room if home == f"grokkit.{name}" else getattr(room, name)
-    except ModuleNotFoundError as error:
-        if home in _LAB and (error.name or "").split(".")[0] != "grokkit":
-            from grokkit.scheme import MissingExtra
-
-            raise MissingExtra(f"grokkit.{name} needs {error.name}: pip install 'grokkit[lab]'") from None
-        raise
+    room = importlib.import_module(home)
+    # the room grokkit.crystallize is callable and answers to the function's name (docs/adr/0002)
+    value = room if home == f"grokkit.{name}" else getattr(room, name)
     globals()[name] = value
     return value
 

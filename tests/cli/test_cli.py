@@ -207,9 +207,7 @@ def test_crystallize_fails_with_1_and_falls_back_only_on_request(trained, tmp_pa
     summary = parsed(grokkit("crystallize", folder, "--method", "plain", "--json"), 1)
     assert summary["exact"] == 0 and summary["failed_at"] == {"rounding": 6}
     assert list((folder / "crystallized-plain" / "schemes").iterdir()) == []
-    done = grokkit(
-        "crystallize", folder, "--method", "plain", "--fallback", "strassen", "--out", tmp_path, "--json"
-    )
+    done = grokkit("crystallize", folder, "--method", "plain", "--fallback", "strassen", "--out", tmp_path, "--json")
     summary = parsed(done, 1)
     assert summary["exact"] == 0 and summary["fallback"] == 6
     scheme = load(tmp_path / "schemes" / "run-000000.json")
@@ -234,9 +232,7 @@ def test_crystallize_and_expand_a_weight_file(tmp_path):
     assert parsed(done)["exact"] == 1
     assert load(tmp_path / "o" / "schemes" / "run-000000.json") == STRASSEN
     assert "M1 = (A11 + A22)(B11 + B22)" in grokkit("crystallize", path).stdout
-    content = parsed(
-        grokkit("expand", path, "--levels", "3", "--out", tmp_path / "e.json", "--pairs", "3", "--json")
-    )
+    content = parsed(grokkit("expand", path, "--levels", "3", "--out", tmp_path / "e.json", "--pairs", "3", "--json"))
     assert content["metrics"]["rank"] == 7 and content["expanded"]["rank"] == 343
     assert verify(load(tmp_path / "e.json")).rank == 343
     torch.save({"U": torch.randn(6, 4), "V": torch.randn(6, 4), "W": torch.randn(4, 6)}, path)

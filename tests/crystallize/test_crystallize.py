@@ -89,18 +89,14 @@ def test_the_simpler_methods(method):
     scales = crystallize(
         tuple(
             factor * scale
-            for factor, scale in zip(
-                noisy(STRASSEN, 16, 0.001, 2, gauge=False), (3.0, 0.2, 1 / 0.6), strict=True
-            )
+            for factor, scale in zip(noisy(STRASSEN, 16, 0.001, 2, gauge=False), (3.0, 0.2, 1 / 0.6), strict=True)
         ),
         method=method,
     )
     assert scales.exact == (16 if method == "scaled" else 0)
     result = crystallize(noisy(STRASSEN, 16, 0.0, seed=1), method=method)
     assert result.exact == 0
-    assert all(
-        "rounding: lattice distance" in run.reason and "of 64 equations fail" in run.reason for run in result
-    )
+    assert all("rounding: lattice distance" in run.reason and "of 64 equations fail" in run.reason for run in result)
 
 
 def test_an_impossible_rank_is_reported_not_raised():
@@ -276,7 +272,5 @@ def test_no_textbook_coefficients_in_its_source():
     for path in Path(module.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.List | ast.Tuple):
-                numbers = [
-                    x for x in ast.walk(node) if isinstance(x, ast.Constant) and isinstance(x.value, int)
-                ]
+                numbers = [x for x in ast.walk(node) if isinstance(x, ast.Constant) and isinstance(x.value, int)]
                 assert len(numbers) <= 12, f"{path.name}:{node.lineno}"

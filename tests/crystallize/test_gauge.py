@@ -120,9 +120,7 @@ def test_sliding_stays_on_the_solutions_and_gets_where_it_should():
     starts = np.concatenate([sandwich_factors(problem, x, *random_gauge(rng, (2, 2, 2))) for _ in range(6)])
     small = minimum_norm(problem, starts, 1e-18)
     assert (problem.loss(small) < 1e-18).all()
-    assert (
-        np.linalg.norm(small, axis=(1, 2)) <= np.linalg.norm(balance(problem, starts), axis=(1, 2)) + 1e-9
-    ).all()
+    assert (np.linalg.norm(small, axis=(1, 2)) <= np.linalg.norm(balance(problem, starts), axis=(1, 2)) + 1e-9).all()
     # Strassen's algorithm has minimal Frobenius growth in a basis where all 7 slots are alike in size
     norms = np.linalg.norm(small, axis=(1, 2))
     assert np.ptp(norms) < 1e-2 * norms.mean()

@@ -55,13 +55,9 @@ def test_jacobian_products(case):
     problem, x, rng = setup(case)
     jacobian, at = dense_jacobian(problem, x), problem.linearize(x)
     step = rng.standard_normal(x.shape)
-    assert np.allclose(
-        at.forward(step).reshape(3, -1), np.einsum("pij,pj->pi", jacobian, step.reshape(3, -1))
-    )
+    assert np.allclose(at.forward(step).reshape(3, -1), np.einsum("pij,pj->pi", jacobian, step.reshape(3, -1)))
     residual = rng.standard_normal((3, problem.a, problem.b, problem.c))
-    assert np.allclose(
-        at.adjoint(residual).reshape(3, -1), np.einsum("pij,pi->pj", jacobian, residual.reshape(3, -1))
-    )
+    assert np.allclose(at.adjoint(residual).reshape(3, -1), np.einsum("pij,pi->pj", jacobian, residual.reshape(3, -1)))
     assert np.allclose(at.gram_of_unknowns(), jacobian.swapaxes(1, 2) @ jacobian)
     assert np.allclose(at.gram_of_equations(None), jacobian @ jacobian.swapaxes(1, 2))
     weights = rng.random(x.shape)

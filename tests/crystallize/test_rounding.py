@@ -82,9 +82,7 @@ def test_polish_solves_from_anywhere_and_reports_what_it_did():
 
 def test_polish_of_an_impossible_rank_ends():
     problem = Problem(MatrixProduct(2, 2, 2), 6)
-    result = polish(
-        problem, np.random.default_rng(0).standard_normal((3, 6, 12)), generators(3), most_cycles=3
-    )
+    result = polish(problem, np.random.default_rng(0).standard_normal((3, 6, 12)), generators(3), most_cycles=3)
     assert not result.solved.any()
     assert (result.cycles == 3).all()
     assert (result.loss > 0.1).all()

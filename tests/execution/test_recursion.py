@@ -55,12 +55,8 @@ def test_machine_integers_are_bit_identical_to_numpy(name, dtype, n, m, p, level
     assert (found == expected).all()
 
 
-@pytest.mark.parametrize(
-    "dtype", [np.float16, np.float32, np.float64, np.complex64, np.complex128, np.longdouble]
-)
-@given(
-    n=sides, m=sides, p=sides, levels=st.one_of(st.none(), st.integers(0, 3)), seed=st.integers(0, 2**32 - 1)
-)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex64, np.complex128, np.longdouble])
+@given(n=sides, m=sides, p=sides, levels=st.one_of(st.none(), st.integers(0, 3)), seed=st.integers(0, 2**32 - 1))
 def test_floating_point(dtype, n, m, p, levels, seed):
     rng = np.random.default_rng(seed)
     a, b = rng.standard_normal((n, m)), rng.standard_normal((m, p))
@@ -72,9 +68,7 @@ def test_floating_point(dtype, n, m, p, levels, seed):
     wide = np.clongdouble if np.dtype(dtype).kind == "c" else np.longdouble
     exact = a.astype(wide) @ b.astype(wide)
     tolerance = 2000 * np.finfo(dtype).eps * max(1, m)
-    assert np.abs(found - exact).max(initial=0) <= tolerance * (
-        1 + np.abs(a).max(initial=0) * np.abs(b).max(initial=0)
-    )
+    assert np.abs(found - exact).max(initial=0) <= tolerance * (1 + np.abs(a).max(initial=0) * np.abs(b).max(initial=0))
 
 
 batch_shapes = st.sampled_from(
@@ -183,8 +177,6 @@ def test_levels_that_make_no_sense():
 
 
 def test_schemes_modulo_p_are_refused():
-    modular = Scheme(
-        STRASSEN.target, abs(STRASSEN.U), abs(STRASSEN.V), abs(STRASSEN.W), ring=Ring.parse("GF(2)")
-    )
+    modular = Scheme(STRASSEN.target, abs(STRASSEN.U), abs(STRASSEN.V), abs(STRASSEN.W), ring=Ring.parse("GF(2)"))
     with pytest.raises(InvalidInput, match="holds only over"):
         recursive_product(modular, np.ones((2, 2)), np.ones((2, 2)))

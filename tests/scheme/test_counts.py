@@ -40,14 +40,9 @@ def test_counts_against_a_direct_loop(scheme):
     u, v, w = scheme.fractions()
     expected = sum(max(sum(x != 0 for x in row) - 1, 0) for matrix in (u, v, w) for row in matrix)
     assert additions(scheme).total == expected
-    assert scalings(scheme) == sum(
-        abs(x) not in (0, 1) for matrix in (u, v, w) for row in matrix for x in row
-    )
+    assert scalings(scheme) == sum(abs(x) not in (0, 1) for matrix in (u, v, w) for row in matrix for x in row)
     growth = max(
-        (
-            sum(sum(map(abs, u[r])) * sum(map(abs, v[r])) * abs(row[r]) for r in range(scheme.rank))
-            for row in w
-        ),
+        (sum(sum(map(abs, u[r])) * sum(map(abs, v[r])) * abs(row[r]) for r in range(scheme.rank)) for row in w),
         default=Fraction(0),
     )
     assert growth_factor(scheme) == growth

@@ -131,9 +131,7 @@ def test_what_frames_do_not_fix_is_undecided_never_guessed():
 
 
 def test_other_rings_are_undecided():
-    modular = Scheme(
-        STRASSEN.target, abs(STRASSEN.U), abs(STRASSEN.V), abs(STRASSEN.W), ring=Ring.parse("GF(2)")
-    )
+    modular = Scheme(STRASSEN.target, abs(STRASSEN.U), abs(STRASSEN.V), abs(STRASSEN.W), ring=Ring.parse("GF(2)"))
     assert isinstance(equivalent(modular, modular), Undecided)
     assert isinstance(stabilizer(modular), Undecided)
 

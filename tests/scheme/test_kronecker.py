@@ -20,9 +20,7 @@ def test_a_product_of_exact_schemes_is_exact(a, b):
 def test_standard_times_standard_is_standard_up_to_slot_order():
     both = compose(standard(2, 1, 3), standard(1, 2, 2))
     whole = standard(2, 2, 6)
-    slots = {
-        tuple(map(tuple, x)) for x in zip(both.U.tolist(), both.V.tolist(), both.W.T.tolist(), strict=True)
-    }
+    slots = {tuple(map(tuple, x)) for x in zip(both.U.tolist(), both.V.tolist(), both.W.T.tolist(), strict=True)}
     assert slots == {
         tuple(map(tuple, x)) for x in zip(whole.U.tolist(), whole.V.tolist(), whole.W.T.tolist(), strict=True)
     }

@@ -119,11 +119,7 @@ def test_schemes_modulo_p():
     with pytest.raises(Refuted):
         verify(Scheme(strassen.target, abs(strassen.U), abs(strassen.V), abs(strassen.W)))
     with pytest.raises(Refuted):
-        verify(
-            Scheme(
-                strassen.target, abs(strassen.U), abs(strassen.V), abs(strassen.W), ring=Ring.parse("GF(3)")
-            )
-        )
+        verify(Scheme(strassen.target, abs(strassen.U), abs(strassen.V), abs(strassen.W), ring=Ring.parse("GF(3)")))
 
 
 def test_powers_of_strassen():

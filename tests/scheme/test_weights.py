@@ -202,11 +202,7 @@ def state(tensor_args, storage_count=28):
 
     class Pickler(pickle.Pickler):
         def persistent_id(self, obj):
-            return (
-                ("storage", torch.FloatStorage, "0", "cpu", storage_count)
-                if isinstance(obj, Storage)
-                else None
-            )
+            return ("storage", torch.FloatStorage, "0", "cpu", storage_count) if isinstance(obj, Storage) else None
 
     stream = io.BytesIO()
     Pickler(stream, protocol=2).dump({"U": Rebuilt()})
@@ -232,9 +228,7 @@ def test_tensors_that_reach_outside_their_storage_are_refused(tmp_path, argument
     path = torch_zip(tmp_path / "bad.pt", state(arguments), bytes(112))
     with pytest.raises(UnreadableFile):
         read_weights(path)
-    lying = torch_zip(
-        tmp_path / "lying.pt", state((0, (7, 4), (4, 1), False, OrderedDict()), 10**9), bytes(112)
-    )
+    lying = torch_zip(tmp_path / "lying.pt", state((0, (7, 4), (4, 1), False, OrderedDict()), 10**9), bytes(112))
     with pytest.raises(UnreadableFile, match="not what it claims"):
         read_weights(lying)
 

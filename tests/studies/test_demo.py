@@ -54,18 +54,14 @@ class Links(HTMLParser):
         self.loads, self.stack = [], []
 
     def handle_starttag(self, tag, attributes):
-        self.loads += [
-            v for k, v in attributes if k in ("src", "href", "xlink:href") and v and not v.startswith("#")
-        ]
+        self.loads += [v for k, v in attributes if k in ("src", "href", "xlink:href") and v and not v.startswith("#")]
         if tag in ("script", "iframe", "object", "embed", "link"):
             self.loads.append(tag)
         if tag not in self.void:
             self.stack.append(tag)
 
     def handle_startendtag(self, tag, attributes):
-        self.loads += [
-            v for k, v in attributes if k in ("src", "href", "xlink:href") and v and not v.startswith("#")
-        ]
+        self.loads += [v for k, v in attributes if k in ("src", "href", "xlink:href") and v and not v.startswith("#")]
 
     def handle_endtag(self, tag):
         assert self.stack and self.stack.pop() == tag

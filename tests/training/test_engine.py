@@ -1,13 +1,26 @@
-"""The population trainer against one-run PyTorch loops with autograd and torch.optim."""
+"""The population trainers against one-run PyTorch loops with autograd and torch.optim."""
+
+import os
+import subprocess
+import sys
+from functools import cache
 
 import numpy as np
 import pytest
 import torch
 
-from grokkit.training import TrainConfig
-from grokkit.training._data import ShardData, features, generator, operands, second_moment
-from grokkit.training._engine import Engine, _Workspace, learning_rate
+from grokkit import _native
+from grokkit.scheme import InvalidInput
+from grokkit.training import TrainConfig, _engine, _native_engine, _torch_engine
+from grokkit.training._data import TEST, TRAIN, ShardData, generator, operands, second_moment
+from grokkit.training._engine import learning_rate, make_engine, resolve_engine
 from grokkit.training._reference import forward, product, train_one
+from grokkit.training._torch_engine import TorchEngine, _Batches, features
+
+ENGINES = ["torch", "native"] if _native.load() is not None else ["torch"]
+CPU = torch.device("cpu")
+
+torch.set_num_threads(1)  # the plain loops' operations are too small for more
 
 BASE = {
     "dtype": "float64",
@@ -56,26 +69,33 @@ VARIANTS = {
 }
 
 
+@cache
+def plain_loops(name):
+    """U, V and W of three runs, trained one by one."""
+    return [train_one(TrainConfig(**BASE | VARIANTS[name]), run) for run in range(3)]
+
+
 @pytest.mark.parametrize("name", VARIANTS)
-def test_it_trains_as_a_plain_loop_does(name):
-    config = TrainConfig(**BASE | VARIANTS[name])
-    engine = Engine(config, np.arange(3))
+@pytest.mark.parametrize("kind", ENGINES)
+def test_it_trains_as_a_plain_loop_does(name, kind):
+    config = TrainConfig(**BASE | VARIANTS[name] | {"engine": kind})
+    engine = make_engine(config, np.arange(3))
     engine.advance(config.first_steps)
     if config.prune_to:
         engine.prune()
     engine.advance(config.total_steps)
     a, b, _ = config.target.shape
     weights = engine.weights()
-    for run in range(3):
-        u, v, w = train_one(config, run)
+    for run, (u, v, w) in enumerate(plain_loops(name)):
         assert np.allclose(weights[run, :, :a], u, rtol=1e-7, atol=1e-9)
         assert np.allclose(weights[run, :, a : a + b], v, rtol=1e-7, atol=1e-9)
         assert np.allclose(weights[run, :, a + b :].T, w, rtol=1e-7, atol=1e-9)
 
 
-def test_single_precision_stays_close():
-    config = TrainConfig(**BASE | {"dtype": "float32"})
-    engine = Engine(config, np.arange(3))
+@pytest.mark.parametrize("kind", ENGINES)
+def test_single_precision_stays_close(kind):
+    config = TrainConfig(**BASE | {"dtype": "float32", "engine": kind})
+    engine = make_engine(config, np.arange(3))
     engine.advance(config.first_steps)
     for run in range(3):
         u, _, _ = train_one(config.replace(prune_to=0), run, config.first_steps)
@@ -95,8 +115,8 @@ def test_gradient_against_autograd(batch_size, minibatch, form, slots):
         dtype="float64",
         samples=200,
     )
-    engine = Engine(config, np.arange(4))
-    z = engine.data.batch(0)
+    engine = TorchEngine(config, np.arange(4))
+    z = engine._batches.at(0)
     gradient = engine.gradient_at(engine._theta, z).permute(2, 0, 1)
     theta = engine.theta.detach().clone().requires_grad_()
     a, b, c = config.target.shape
@@ -123,14 +143,13 @@ def test_features_compute_the_product():
         assert torch.allclose(computed, whole)
 
 
-def test_losses_are_mean_squared_errors_of_the_network():
-    config = TrainConfig(blocks=2, samples=50, test_samples=40, dtype="float64")
-    engine = Engine(config, np.arange(2))
+@pytest.mark.parametrize("kind", ENGINES)
+def test_losses_are_mean_squared_errors_of_the_network(kind):
+    config = TrainConfig(blocks=2, samples=50, test_samples=40, dtype="float64", engine=kind)
+    engine = make_engine(config, np.arange(2))
     train, test = engine.losses()
-    from grokkit.training._data import TEST, TRAIN
-
     for run in range(2):
-        theta = engine.theta[run]
+        theta = torch.from_numpy(engine.weights()[run])
         parameters = [theta[:, :4], theta[:, 4:8], theta[:, 8:]]
         for found, key, count in ((train, (TRAIN, run), 50), (test, (TEST,), 40)):
             pairs = torch.from_numpy(operands(config, generator(config.seed, *key), count)).double()
@@ -138,14 +157,15 @@ def test_losses_are_mean_squared_errors_of_the_network():
             assert found[run] == pytest.approx(float(error.square().mean()), rel=1e-9)
 
 
-def test_gradient_statistics_cover_the_steps_since_last_asked():
-    config = TrainConfig(**BASE | {"clip": 0.0})
-    engine = Engine(config, np.arange(3))
+@pytest.mark.parametrize("kind", ENGINES)
+def test_gradient_statistics_cover_the_steps_since_last_asked(kind):
+    config = TrainConfig(**BASE | {"clip": 0.5, "engine": kind})
+    engine = TorchEngine(config, np.arange(3))
     norms = []
     for _ in range(6):
         norms.append(engine._one_step().double().numpy().copy())
         engine.step += 1
-    again = Engine(config, np.arange(3))
+    again = make_engine(config, np.arange(3))
     assert np.isnan(again.gradient_statistics()[0]).all()
     for step in range(6):  # in two calls
         again.advance(step + 1)
@@ -155,9 +175,10 @@ def test_gradient_statistics_cover_the_steps_since_last_asked():
     assert np.isnan(again.gradient_statistics()[0]).all()
 
 
-def test_pruning_keeps_the_most_important_slots():
-    config = TrainConfig(**BASE | {"prune_by": "norm"})
-    engine = Engine(config, np.arange(3))
+@pytest.mark.parametrize("kind", ENGINES)
+def test_pruning_keeps_the_most_important_slots(kind):
+    config = TrainConfig(**BASE | {"prune_by": "norm", "engine": kind})
+    engine = make_engine(config, np.arange(3))
     before = engine.weights()
     norms = np.sqrt((engine.slot_norms_by_factor() ** 2).sum(axis=2))
     kept = engine.prune()
@@ -168,28 +189,35 @@ def test_pruning_keeps_the_most_important_slots():
 
 def test_training_order_is_shared_but_data_are_not():
     config = TrainConfig(samples=40, batch_size=8, dtype="float64")
-    data = ShardData(config, np.arange(3), torch.device("cpu"))
-    batch = data.batch(0)
+    data = ShardData(config, np.arange(3))
+    batches = _Batches(config, data, CPU)
+    batch = batches.at(0)
     assert batch.shape == (8, 16, 3)
     assert not torch.allclose(batch[:, :, 0], batch[:, :, 1])
-    epoch = torch.cat([data.batch(step) for step in range(5)])
-    shuffled = torch.cat([data.batch(step) for step in range(5, 10)])
+    epoch = torch.cat([batches.at(step) for step in range(5)])
+    shuffled = torch.cat([batches.at(step) for step in range(5, 10)])
     assert not torch.equal(epoch, shuffled)
-    moments = (second_moment(x.permute(2, 0, 1)) for x in (epoch, shuffled))
-    first, second = moments
-    assert torch.allclose(first, second)
-    assert torch.allclose(first, data.train_moment)
+    assert data.train_moment is not None
+    for z in (epoch, shuffled):
+        moment = torch.einsum("sxr,syr->rxy", z, z) / len(z)
+        assert np.allclose(moment.numpy(), data.train_moment)
+
+
+def test_the_second_moment_is_that_of_the_features():
+    config = TrainConfig(blocks=2, format="2x1x3")
+    pairs = operands(config, generator(3, 1), 40)
+    z = features(config, torch.from_numpy(pairs).double()).numpy()
+    assert np.allclose(second_moment(config, pairs), z.T @ z / len(z))
 
 
 def test_large_training_sets_are_expanded_batch_by_batch(monkeypatch):
-    from grokkit.training import _data
-
     config = TrainConfig(**BASE)
-    whole = ShardData(config, np.arange(3), torch.device("cpu"))
-    monkeypatch.setattr(_data, "EXPANDED_VALUES", 0)
-    pieces = ShardData(config, np.arange(3), torch.device("cpu"))
+    data = ShardData(config, np.arange(3))
+    whole = _Batches(config, data, CPU)
+    monkeypatch.setattr(_torch_engine, "EXPANDED_VALUES", 0)
+    pieces = _Batches(config, data, CPU)
     for step in (0, 1, 3, 7):
-        assert torch.allclose(whole.batch(step), pieces.batch(step))
+        assert torch.allclose(whole.at(step), pieces.at(step))
 
 
 def test_schedules():
@@ -209,14 +237,117 @@ def test_schedules():
 
 
 def test_contractions_agree_in_both_forms(monkeypatch):
-    from grokkit.training import _engine
-
     config = TrainConfig(dtype="float64", samples=50)
-    broadcast = Engine(config, np.arange(5))
-    monkeypatch.setattr(_engine, "BROADCAST_VALUES", 0)
-    batched = Engine(config, np.arange(5))
+    broadcast = TorchEngine(config, np.arange(5))
+    monkeypatch.setattr(_torch_engine, "BROADCAST_VALUES", 0)
+    batched = TorchEngine(config, np.arange(5))
     assert broadcast._work.broadcast and not batched._work.broadcast
-    z = broadcast.data.batch(3)
+    z = broadcast._batches.at(3)
     one = broadcast.gradient_at(broadcast._theta, z).clone()
     assert torch.allclose(one, batched.gradient_at(batched._theta, z))
-    assert isinstance(broadcast._work, _Workspace)
+
+
+def test_the_native_engine_serves_where_it_can(monkeypatch):
+    config = TrainConfig()
+    if _native.load() is not None:
+        assert resolve_engine(config).engine == "native"
+        assert resolve_engine(config.replace(format="3x3x3", slots=64, blocks=4, prune_to=0)).engine == "native"
+    assert resolve_engine(config.replace(engine="torch")).engine == "torch"
+    for device in ("nonsense", "meta"):
+        with pytest.raises(InvalidInput, match=rf"device '{device}': torch cannot use it \(.*\); use cpu"):
+            resolve_engine(config, device)
+    for too_large in ({"slots": 65}, {"blocks": 5}, {"format": "4x2x2"}):
+        assert resolve_engine(config.replace(**too_large)).engine == "torch"
+        with pytest.raises(InvalidInput, match=r"engine native: .*; use --engine torch"):
+            resolve_engine(config.replace(engine="native", **too_large))
+    with pytest.raises(InvalidInput, match="it runs on the CPU only"):
+        resolve_engine(config.replace(engine="native"), "cuda")
+    monkeypatch.setattr(_engine, "_check_device", lambda _: None)
+    assert resolve_engine(config, "cuda").engine == "torch"
+    monkeypatch.setattr(_native_engine._native, "load", lambda: None)
+    assert resolve_engine(config).engine == "torch"
+    with pytest.raises(InvalidInput, match="engine native: native core"):
+        resolve_engine(config.replace(engine="native"))
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_a_diverged_run_stays_diverged_and_alone(kind):
+    """Not a number must not be mended by a clip or a threshold, nor reach another run."""
+    config = TrainConfig(**BASE | {"l1": 0.01, "l1_phase": "all", "balance_every": 5, "engine": kind})
+    good, bad = make_engine(config, np.arange(3)), make_engine(config, np.arange(3))
+    state = bad.state()
+    state["theta"][1, 0, 0] = np.nan
+    bad.restore(state)
+    for engine in (good, bad):
+        engine.advance(20)
+    assert np.isnan(bad.weights()[1]).any() and np.isnan(bad.losses()[1][1])
+    for run in (0, 2):
+        assert (bad.weights()[run] == good.weights()[run]).all()
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+@pytest.mark.parametrize(
+    "variant", ["default", "fresh samples", "shared minibatch", "weight noise", "proximal L1", "4x4 in blocks"]
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_pieces_and_the_whole_give_the_same_bits(variant, kind, dtype):
+    config = TrainConfig(**BASE | VARIANTS[variant] | {"engine": kind, "dtype": dtype})
+    whole, first = make_engine(config, np.arange(3)), make_engine(config, np.arange(3))
+    whole.advance(config.first_steps)
+    whole.prune()
+    whole.advance(config.total_steps)
+    first.advance(17)
+    second = make_engine(config, np.arange(3))
+    second.restore({name: np.array(array) for name, array in first.state().items()})
+    second.advance(config.first_steps)
+    second.prune()
+    third = make_engine(config, np.arange(3))
+    third.restore(second.state())
+    assert third.slots == config.final_slots
+    third.advance(config.first_steps + 1)
+    third.advance(config.total_steps)
+    for name, array in whole.state().items():
+        assert np.array_equal(array, third.state()[name]), name
+
+
+BITS = """
+import hashlib, sys
+import numpy as np
+from grokkit import _native
+from grokkit.training import TrainConfig
+from grokkit.training._engine import make_engine
+assert _native.load().instruction_set == sys.argv[1]
+digest = hashlib.sha256()
+for fields in eval(sys.argv[2]):
+    config = TrainConfig(**fields, engine="native")
+    engine = make_engine(config, np.arange(19))
+    engine.advance(config.first_steps)
+    engine.prune()
+    engine.advance(config.total_steps)
+    for name, array in sorted(engine.state().items()):
+        digest.update(np.ascontiguousarray(array).tobytes())
+print(digest.hexdigest())
+"""
+
+
+@pytest.mark.skipif(_native.load() is None, reason="no native core")
+def test_every_instruction_set_gives_the_same_bits():
+    core = _native.load()
+    assert core is not None
+    sets = _native.SETS[: _native.SETS.index(core.instruction_set) + 1]
+    variants = [
+        {**BASE, **VARIANTS[name], "dtype": dtype, "runs": 19, "shard_size": 19, "retrain_steps": 20}
+        for name in ("default", "sgd with momentum", "proximal L1", "4x4 in blocks", "shared minibatch")
+        for dtype in ("float32", "float64")
+    ]
+    digests = {
+        name: subprocess.run(
+            [sys.executable, "-c", BITS, name, repr(variants)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ | {_native.VARIABLE: name},
+        ).stdout
+        for name in sets
+    }
+    assert len(set(digests.values())) == 1, digests

@@ -89,7 +89,6 @@ def test_seeds_and_runs_differ(whole):
 def test_going_on_gives_the_same_bits(whole, cut):
     """Stop a shard at some step, carry its state through arrays, and finish it elsewhere."""
     first = ShardRun(SMALL, 1)
-    first.engine._norm_count = 0
     calls = []
 
     def stop():
@@ -185,9 +184,7 @@ def test_finished_work_is_not_repeated(tmp_path, monkeypatch):
 
 def test_a_directory_holds_one_configuration(tmp_path):
     train(SMALL.replace(runs=2), out=tmp_path / "run")
-    with pytest.raises(
-        InvalidInput, match=r"holds another training run, with other seed \(0 there, 9 here\)"
-    ):
+    with pytest.raises(InvalidInput, match=r"holds another training run, with other seed \(0 there, 9 here\)"):
         train(SMALL.replace(runs=2, seed=9), out=tmp_path / "run")
 
 

@@ -27,9 +27,7 @@ def crystallize(
     source: Annotated[
         Path, typer.Argument(help="Directory written by grokkit train, or a weight file.", metavar="DIR|FILE")
     ],
-    method: Annotated[
-        str, typer.Option(help="plain (round), scaled (fix slot scales, round) or full.")
-    ] = "full",
+    method: Annotated[str, typer.Option(help="plain (round), scaled (fix slot scales, round) or full.")] = "full",
     seed: Annotated[int, typer.Option(help="Seed of the restarts.", min=0)] = 0,
     out: Annotated[
         Path | None,
@@ -87,9 +85,7 @@ def crystallize(
             first = next(run.reason for run in result if run.reason.startswith(stage))
             print(f"  {count} failed at {stage}, such as: {first}")
         if substitute is not None:
-            print(
-                f"  {summary['fallback']} replaced by the textbook scheme {fallback} (not counted as exact)"
-            )
+            print(f"  {summary['fallback']} replaced by the textbook scheme {fallback} (not counted as exact)")
         if folder is not None:
             print(f"  schemes and table written to {folder}")
         elif result.exact:
@@ -102,9 +98,6 @@ def _read(source: Path) -> tuple[list[int], Any, Any, Path | None]:
     from grokkit.scheme import find_factors, read_weights
 
     if source.is_dir():
-        from grokkit.cli._lab import need_lab
-
-        need_lab("crystallize DIR")
         from grokkit.training import load_population
 
         population = load_population(source)
@@ -124,9 +117,7 @@ def _fallback(name: str | None, target: Any) -> Any:
         raise InvalidInput(f"grokkit crystallize: --fallback {name!r} is not in the catalog; use strassen")
     scheme = catalog[name]
     if scheme.target != target:
-        raise InvalidInput(
-            f"grokkit crystallize: --fallback {name} computes {scheme.target}, the runs {target}"
-        )
+        raise InvalidInput(f"grokkit crystallize: --fallback {name} computes {scheme.target}, the runs {target}")
     return scheme.with_provenance(Provenance("fallback", configuration={"scheme": name}))
 
 

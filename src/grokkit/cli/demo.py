@@ -20,18 +20,18 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    out: Annotated[
-        Path, typer.Option("--out", help="Directory for the page and files.", metavar="DIR")
-    ] = Path("grokkit-demo"),
+    out: Annotated[Path, typer.Option("--out", help="Directory for the page and files.", metavar="DIR")] = Path(
+        "grokkit-demo"
+    ),
     runs: Annotated[int, typer.Option(help="Networks to train.", min=1, max=100_000)] = 256,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
     workers: Annotated[int, typer.Option(help="Worker processes for the training.", min=1)] = 1,
     json: Json = False,
 ) -> int:
     """Train networks, turn them into proven algorithms, expand one to any size, and show it all."""
-    from grokkit.cli._lab import need_lab
+    from grokkit.scheme import need_extra
 
-    need_lab("demo")
+    need_extra("grokkit demo", "matplotlib", "jinja2")
     from grokkit.studies._demo import DemoInterrupted, run_demo
     from grokkit.studies._page import write_demo_page
 
@@ -74,9 +74,7 @@ def _show(result: Any, out: Path) -> None:
     print(result.scheme)
     print(f"{additions(result.scheme).total} additions, growth factor {growth_factor(result.scheme)}")
     if result.example.path.sandwich:
-        names = (
-            f"{letter} = {_matrix(g)}" for letter, g in zip("PQR", result.example.path.sandwich, strict=True)
-        )
+        names = (f"{letter} = {_matrix(g)}" for letter, g in zip("PQR", result.example.path.sandwich, strict=True))
         print("The trained network's own basis: " + ", ".join(names))
     print(f"To Strassen's algorithm: {result.basis_change}")
     print()

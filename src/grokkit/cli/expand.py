@@ -22,9 +22,7 @@ def register(app: typer.Typer) -> None:
 def expand(
     source: Annotated[
         str,
-        typer.Argument(
-            help="A scheme file, a catalog name (strassen, 2x2x2:7), or a weight file.", metavar="SCHEME"
-        ),
+        typer.Argument(help="A scheme file, a catalog name (strassen, 2x2x2:7), or a weight file.", metavar="SCHEME"),
     ],
     levels: Annotated[int, typer.Option(help="Recursive steps of the expanded scheme.", min=0, max=32)] = 2,
     sizes: Annotated[
@@ -33,9 +31,7 @@ def expand(
     dtype: Annotated[str, typer.Option(help="Precision of the error table: float32 or float64.")] = "float32",
     pairs: Annotated[int, typer.Option(help="Independent pairs of matrices a size.", min=1)] = 25,
     seed: Annotated[int, typer.Option(help="Seed of the matrices.", min=0)] = 0,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Write the expanded scheme here.", metavar="FILE")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the expanded scheme here.", metavar="FILE")] = None,
     json: Json = False,
 ) -> int:
     """Expand a scheme exactly, prove the result, and measure what recursion costs in accuracy."""
@@ -130,9 +126,7 @@ def _base(source: str, seed: int) -> tuple[Any, dict[str, Any] | None]:
         except KeyError as error:
             raise room.InvalidInput(f"grokkit expand: no file of that name, and {error.args[0]}") from None
     if path.is_dir():
-        raise room.InvalidInput(
-            f"{source}: a directory; give a scheme file, such as one in its schemes folder"
-        )
+        raise room.InvalidInput(f"{source}: a directory; give a scheme file, such as one in its schemes folder")
     with path.open("rb") as stream:
         looks_like_json = stream.read(1) in b"{["
     if looks_like_json:

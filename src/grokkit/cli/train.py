@@ -37,9 +37,6 @@ def train(
     **fields: Any,
 ) -> int:
     """Train many bilinear networks at once, each from its own random weights."""
-    from grokkit.cli._lab import need_lab
-
-    need_lab("train")
     import time
 
     from grokkit.training import TrainConfig

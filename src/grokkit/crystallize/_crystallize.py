@@ -226,9 +226,7 @@ def _stack(factors: Any, target: Target | str | None) -> tuple[Factors, Problem]
         if array.ndim == 2:
             array = array[None]
         if array.ndim != 3:
-            raise InvalidInput(
-                f"{name}: shape {array.shape}; (runs, rows, columns) or (rows, columns) is needed"
-            )
+            raise InvalidInput(f"{name}: shape {array.shape}; (runs, rows, columns) or (rows, columns) is needed")
         if not np.isfinite(array).all():
             run, row, column = np.argwhere(~np.isfinite(array))[0]
             raise InvalidInput(
@@ -260,9 +258,7 @@ def _initial(problem: Problem, x: Factors, lattice: Sequence[float]) -> list[_St
     return [_State(Path(float(m), float(d))) for m, d in zip(mse, distance, strict=True)]
 
 
-def _round_once(
-    problem: Problem, x: Factors, lattice: Sequence[float], states: list[_State], scaled: bool
-) -> None:
+def _round_once(problem: Problem, x: Factors, lattice: Sequence[float], states: list[_State], scaled: bool) -> None:
     """Rounding in the gauge as given, or after fixing slot scales."""
     if scaled:
         x, _ = pivot_scales(problem, x)
@@ -288,9 +284,7 @@ def _full(
     rest = [i for i in range(len(x)) if not exact[i]]
     for i in rest:
         states[i].values = None
-    _polish_and_fix(
-        problem, x[rest], lattice, [generators[i] for i in rest], [states[i] for i in rest], tries
-    )
+    _polish_and_fix(problem, x[rest], lattice, [generators[i] for i in rest], [states[i] for i in rest], tries)
 
 
 def _polish_and_fix(
@@ -323,14 +317,9 @@ def _polish_and_fix(
         start = settled[open_runs]
         if attempt > 1:
             start = np.concatenate(
-                [
-                    _another_gauge(problem, start[i : i + 1], generators[run])
-                    for i, run in enumerate(open_runs)
-                ]
+                [_another_gauge(problem, start[i : i + 1], generators[run]) for i, run in enumerate(open_runs)]
             )
-        open_runs = open_runs[
-            ~_try_sparse(problem, start, open_runs, lattice, generators, states, attempt + 3)
-        ]
+        open_runs = open_runs[~_try_sparse(problem, start, open_runs, lattice, generators, states, attempt + 3)]
 
 
 def _try_scales(
@@ -396,9 +385,7 @@ def _try_sparse(
     rounding = round_progressively(problem, sparse[kept], lattice, [generators[run] for run in runs[kept]])
     done[kept] = rounding.done
     for i, run in enumerate(runs):
-        states[run].path = replace(
-            states[run].path, gauge="sparse", gauge_condition=None, sandwich=None, tries=tried
-        )
+        states[run].path = replace(states[run].path, gauge="sparse", gauge_condition=None, sandwich=None, tries=tried)
         if not kept[i]:
             states[run].reason = f"gauge: equations lost, sum of squares {loss[i]:.3g}"
     for i, run in enumerate(runs[kept]):
@@ -406,9 +393,7 @@ def _try_sparse(
         if rounding.done[i]:
             states[run].values = rounding.x[i]
         else:
-            states[
-                run
-            ].reason = f"rounding: {rounding.unfixed[i]} of {problem.unknowns} entries could not be fixed"
+            states[run].reason = f"rounding: {rounding.unfixed[i]} of {problem.unknowns} entries could not be fixed"
     return done
 
 
@@ -428,9 +413,7 @@ def _prove(problem: Problem, run: int, state: _State, provenance: Provenance) ->
     """Exact scheme and certificate from lattice values, or the reason why there is none."""
     if state.values is None:
         return CrystallizedRun(run, None, None, state.reason, state.path)
-    u, v, w = (
-        [[Fraction(float(value)) for value in row] for row in part] for part in problem.split(state.values)
-    )
+    u, v, w = ([[Fraction(float(value)) for value in row] for row in part] for part in problem.split(state.values))
     scheme = Scheme.from_rationals(problem.target, u, v, list(zip(*w, strict=True)), provenance=provenance)
     try:
         return CrystallizedRun(run, scheme, verify(scheme), "", state.path)

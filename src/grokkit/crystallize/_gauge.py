@@ -29,9 +29,7 @@ def balance(problem: Problem, x: Factors) -> Factors:
     """Rescale each slot so that u, v and w have equal norms. The bilinear map is unchanged."""
     norms = [np.maximum(np.linalg.norm(part, axis=2, keepdims=True), 1e-12) for part in problem.split(x)]
     mean = (norms[0] * norms[1] * norms[2]) ** (1 / 3)
-    return np.concatenate(
-        [part * (mean / norm) for part, norm in zip(problem.split(x), norms, strict=True)], axis=2
-    )
+    return np.concatenate([part * (mean / norm) for part, norm in zip(problem.split(x), norms, strict=True)], axis=2)
 
 
 def pivot_scales(problem: Problem, x: Factors) -> tuple[Factors, Bool[np.ndarray, "runs slots width"]]:
@@ -267,9 +265,7 @@ def sparsify(problem: Problem, x: Factors, schedule: Sparsification) -> tuple[Fa
     x = balance(problem, x)
     for step in range(schedule.rounds):
         share = step / max(1, schedule.rounds - 1)
-        strength, smoothing = (
-            start * (end / start) ** share for start, end in (schedule.strength, schedule.smoothing)
-        )
+        strength, smoothing = (start * (end / start) ** share for start, end in (schedule.strength, schedule.smoothing))
         fit = levenberg_marquardt(problem, x, 2, penalty=strength / (np.abs(x) + smoothing), damping=1e-3)
         x = balance(problem, fit.x)
     fit = levenberg_marquardt(problem, x, schedule.finish, damping=1e-3)

@@ -89,10 +89,7 @@ class _Recursion:
                 self.exact_divisor = du * dv * dw
         self.combinations = [
             [
-                [
-                    (int(i), _coefficient(int(row[i]), 1 if exact else denominator, dtype))
-                    for i in np.flatnonzero(row)
-                ]
+                [(int(i), _coefficient(int(row[i]), 1 if exact else denominator, dtype)) for i in np.flatnonzero(row)]
                 for row in matrix
             ]
             for matrix, denominator in zip((scheme.U, scheme.V, scheme.W), scheme.denominators, strict=True)
@@ -155,9 +152,7 @@ def _blocks(x: np.ndarray, rows: int, columns: int) -> list[np.ndarray]:
     """The rows·columns equal blocks of a matrix (of every matrix in a stack), row by row."""
     height, width = x.shape[-2] // rows, x.shape[-1] // columns
     return [
-        x[..., i * height : (i + 1) * height, j * width : (j + 1) * width]
-        for i in range(rows)
-        for j in range(columns)
+        x[..., i * height : (i + 1) * height, j * width : (j + 1) * width] for i in range(rows) for j in range(columns)
     ]
 
 

@@ -7,7 +7,7 @@ must find schemes by itself cannot see it.
 from grokkit.scheme._counts import Additions, additions, frobenius_growth, growth_factor, scalings
 from grokkit.scheme._equivalence import Equivalence, Inequivalent, Undecided, equivalent, stabilizer
 from grokkit.scheme._error_bound import ErrorBound, error_bound, unit_roundoff
-from grokkit.scheme._errors import InvalidInput, MissingExtra, UnreadableFile
+from grokkit.scheme._errors import InvalidInput, MissingExtra, UnreadableFile, need_extra
 from grokkit.scheme._files import read_bytes, write_atomically
 from grokkit.scheme._formulas import formulas
 from grokkit.scheme._json import check_claim, dumps, load, read_scheme, save
@@ -54,6 +54,7 @@ __all__ = [
     "lattice_distance",
     "load",
     "nearest",
+    "need_extra",
     "read_bytes",
     "read_npz",
     "read_scheme",

@@ -63,9 +63,7 @@ def growth_factor(scheme: Scheme) -> Fraction:
     """
     u = [sum(abs(int(value)) for value in row) for row in scheme.U]
     v = [sum(abs(int(value)) for value in row) for row in scheme.V]
-    rows = [
-        sum(ur * vr * abs(int(value)) for ur, vr, value in zip(u, v, row, strict=True)) for row in scheme.W
-    ]
+    rows = [sum(ur * vr * abs(int(value)) for ur, vr, value in zip(u, v, row, strict=True)) for row in scheme.W]
     du, dv, dw = scheme.denominators
     return Fraction(max(rows, default=0), du * dv * dw)
 

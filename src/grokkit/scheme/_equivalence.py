@@ -137,9 +137,7 @@ def equivalent(a: Scheme, b: Scheme) -> Equivalence | Inequivalent | Undecided:
         return Inequivalent(search.difference)
     found = next(search.matches(), None)
     if found is None:
-        return (
-            Undecided(search.gap) if search.gap else Inequivalent("no image of a frame extends to all slots")
-        )
+        return Undecided(search.gap) if search.gap else Inequivalent("no image of a frame extends to all slots")
     if found.apply(a) != Scheme(b.target, b.U, b.V, b.W, b.denominators):
         raise AssertionError("internal error: a match was found that does not carry a to b")
     return found
@@ -170,10 +168,7 @@ class _Geometry:
         self.ranks = [tuple(exact.rank(side[s]) for side in self.slots) for s in range(scheme.rank)]
         # directions[space][slot] is a point, or None where the factor does not have rank one
         self.directions: list[list[Point | None]] = [
-            [
-                _direction(self.slots[side][s], right) if self.ranks[s][side] == 1 else None
-                for s in range(scheme.rank)
-            ]
+            [_direction(self.slots[side][s], right) if self.ranks[s][side] == 1 else None for s in range(scheme.rank)]
             for _, side, right, _, _ in _SPACES
         ]
         self.points = [sorted({x for x in row if x is not None}) for row in self.directions]
@@ -266,8 +261,7 @@ class _Search:
         self.difference = ""
         if Counter(a.ranks) != Counter(b.ranks):
             self.difference = (
-                f"ranks of the factor matrices (u, v, w) over the slots: "
-                f"{_show(a.ranks)} against {_show(b.ranks)}"
+                f"ranks of the factor matrices (u, v, w) over the slots: {_show(a.ranks)} against {_show(b.ranks)}"
             )
         elif Counter(self.slots_a) != Counter(self.slots_b):
             self.difference = "incidence of slots with the directions of their rank-one factors"
@@ -298,9 +292,7 @@ class _Search:
         left_t = exact.transpose(_inverse(left))
         right_t = exact.transpose(right)
         have = {_key(x) for x in self.b.slots[side]}
-        return all(
-            _key(exact.multiply(exact.multiply(left_t, x), right_t)) in have for x in self.a.slots[side]
-        )
+        return all(_key(exact.multiply(exact.multiply(left_t, x), right_t)) in have for x in self.a.slots[side])
 
     def _complete(self, p: Matrix, q: Matrix, r: Matrix) -> Equivalence | None:
         """Match slots under (P, Q, R), with their scales; None unless all fit exactly."""
@@ -354,8 +346,7 @@ class _Search:
             return
         cost, space, direct, frame = min(frames)
         images = [
-            [y for y in self.b.points[space] if self.points_b[space, y] == self.points_a[space, x]]
-            for x in frame
+            [y for y in self.b.points[space] if self.points_b[space, y] == self.points_a[space, x]] for x in frame
         ]
         source = _frame_matrix(frame)
         assert source is not None

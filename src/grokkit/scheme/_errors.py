@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 
 class InvalidInput(ValueError):
     """Input that cannot be used as given. The message is one line; the command line exits 2 with it."""
@@ -13,3 +15,10 @@ class UnreadableFile(InvalidInput):
 
 class MissingExtra(ImportError):
     """An optional dependency is needed. The message names the extra to install."""
+
+
+def need_extra(what: str, *packages: str) -> None:
+    """Raise `MissingExtra`, one line, if `what` needs packages that are not installed."""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtra(f"{what} needs {', '.join(missing)}: pip install 'grokkit[lab]'")

@@ -63,8 +63,7 @@ def formulas(scheme: Scheme, latex: bool = False) -> str:
     u, v, w = scheme.fractions()
     target = scheme.target
     names = [
-        [target.variable(side, index, latex) for index in range(length)]
-        for side, length in enumerate(target.shape)
+        [target.variable(side, index, latex) for index in range(length)] for side, length in enumerate(target.shape)
     ]
     products = [f"M_{{{r + 1}}}" if latex else f"M{r + 1}" for r in range(scheme.rank)]
     lines = []

@@ -38,9 +38,7 @@ def dumps(scheme: Scheme, certificate: Certificate | None = None) -> str:
     for key in sorted(content):
         if key in SIDES:
             rows = ",\n".join("      " + json.dumps(row) for row in content[key]["rows"])
-            body = (
-                f'{{\n    "denominator": {content[key]["denominator"]},\n    "rows": [\n{rows}\n    ]\n  }}'
-            )
+            body = f'{{\n    "denominator": {content[key]["denominator"]},\n    "rows": [\n{rows}\n    ]\n  }}'
         elif isinstance(content[key], dict):
             body = json.dumps(content[key], sort_keys=True, indent=2).replace("\n", "\n  ")
         else:

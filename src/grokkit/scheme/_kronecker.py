@@ -79,9 +79,7 @@ def expand(scheme: Scheme, levels: int) -> Scheme:
         return scheme
     _format(scheme)
     if levels * np.log2(max(scheme.rank, 2)) > 32:
-        raise InvalidInput(
-            f"{scheme.name} to the power {levels} has {scheme.rank}^{levels} products: too many"
-        )
+        raise InvalidInput(f"{scheme.name} to the power {levels} has {scheme.rank}^{levels} products: too many")
     one = np.ones((1, 1), dtype=np.int64)
     result = Scheme(MatrixProduct(1, 1, 1), one, one, one, ring=scheme.ring)
     for _ in range(levels):

@@ -34,8 +34,7 @@ def transpose(a: Matrix) -> Matrix:
 def multiply(a: Matrix, b: Matrix) -> Matrix:
     columns = transpose(b)
     return tuple(
-        tuple(sum((x * y for x, y in zip(row, column, strict=True)), Fraction(0)) for column in columns)
-        for row in a
+        tuple(sum((x * y for x, y in zip(row, column, strict=True)), Fraction(0)) for column in columns) for row in a
     )
 
 

@@ -168,9 +168,7 @@ class Scheme:
             reduced.append(lowest)
         for name, array, shape in zip(SIDES, arrays, ((rank, a), (rank, b), (c, rank)), strict=True):
             if array.shape != shape:
-                raise InvalidInput(
-                    f"{name} has shape {array.shape}, but rank {rank} for {target.name} needs {shape}"
-                )
+                raise InvalidInput(f"{name} has shape {array.shape}, but rank {rank} for {target.name} needs {shape}")
         if ring is None:
             ring = Z if reduced == [1, 1, 1] else Q
         if reduced != [1, 1, 1] and not ring.fractions:
@@ -214,9 +212,7 @@ class Scheme:
     @cached_property
     def ternary(self) -> bool:
         """Whether every coefficient lies in {-1, 0, 1}."""
-        return self.denominators == (1, 1, 1) and all(
-            magnitude(array) <= 1 for array in (self.U, self.V, self.W)
-        )
+        return self.denominators == (1, 1, 1) and all(magnitude(array) <= 1 for array in (self.U, self.V, self.W))
 
     @property
     def name(self) -> str:

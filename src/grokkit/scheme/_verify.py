@@ -155,9 +155,7 @@ def _slot_magnitudes(matrix: np.ndarray) -> list[int]:
         return [magnitude(row) for row in matrix]
     if matrix.size == 0:
         return [0] * len(matrix)
-    return [
-        max(abs(int(high)), abs(int(low))) for high, low in zip(matrix.max(1), matrix.min(1), strict=True)
-    ]
+    return [max(abs(int(high)), abs(int(low))) for high, low in zip(matrix.max(1), matrix.min(1), strict=True)]
 
 
 def _term_bound(scheme: Scheme) -> int:
@@ -286,9 +284,7 @@ def _refutation(scheme: Scheme, wrong: np.ndarray) -> Refuted:
     """The exception for the first wrong entry, its value recomputed in exact arithmetic."""
     i, j, k = (int(value) for value in wrong[np.lexsort(wrong.T[::-1])[0]])
     du, dv, dw = scheme.denominators
-    total = sum(
-        int(u) * int(v) * int(w) for u, v, w in zip(scheme.U[:, i], scheme.V[:, j], scheme.W[k], strict=True)
-    )
+    total = sum(int(u) * int(v) * int(w) for u, v, w in zip(scheme.U[:, i], scheme.V[:, j], scheme.W[k], strict=True))
     found = Fraction(total, du * dv * dw)
     index, values = scheme.target.entries
     at = np.flatnonzero((index == (i, j, k)).all(axis=1))

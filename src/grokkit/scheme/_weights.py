@@ -148,11 +148,7 @@ def _active_slots(arrays: Mapping[str, np.ndarray], slots: int) -> np.ndarray:
             continue
         if len(array) == slots and (last == "slot_mask" or array.dtype == bool):
             keep &= array != 0
-        elif (
-            array.dtype.kind in "iu"
-            and len(array)
-            and len(set(array.tolist()) & set(range(slots))) == len(array)
-        ):
+        elif array.dtype.kind in "iu" and len(array) and len(set(array.tolist()) & set(range(slots))) == len(array):
             keep &= np.isin(np.arange(slots), array)
     return keep
 
@@ -347,9 +343,7 @@ class _RestrictedUnpickler(pickle._Unpickler):  # type: ignore[name-defined]  # 
             known[package, "_reconstruct"] = lambda *_: _Array()
             known[package, "scalar"] = _scalar
         if (module, name) not in known:
-            raise UnreadableFile(
-                f"its pickle asks for {module}.{name}, which is not allowed in a weight file"
-            )
+            raise UnreadableFile(f"its pickle asks for {module}.{name}, which is not allowed in a weight file")
         return known[module, name]
 
     def get_extension(self, code: int) -> Any:

@@ -121,9 +121,7 @@ class DemoResult:
         }
 
 
-def run_demo(
-    bar: Bar, say: Callable[[str], None], *, runs: int = 256, seed: int = 0, workers: int = 1
-) -> DemoResult:
+def run_demo(bar: Bar, say: Callable[[str], None], *, runs: int = 256, seed: int = 0, workers: int = 1) -> DemoResult:
     """Run the line. `bar(label, total, unit)` is a progress bar, `say` prints a line.
 
     Raises `DemoInterrupted` on Ctrl-C during training, and `ArithmeticError` if no run crystallizes, which no

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from threadpoolctl import threadpool_info
 
+from grokkit import _native
 from grokkit._version import __version__
 from grokkit.execution import matmul
 from grokkit.scheme import Refuted, verify
@@ -31,15 +32,10 @@ def diagnose() -> dict[str, Any]:
             for lib in threadpool_info()
             if lib.get("user_api") == "blas"
         ],
-        "native_core": native_core(),
+        "native_core": _native.status(),
         "lab": {name: _version(name) for name in LAB},
         "checks": [_check_proof(), _check_product()],
     }
-
-
-def native_core() -> str:
-    """State of the native core: this version has none, built or not."""
-    return "not built: this version has no native parts yet; products use the vendor's BLAS"
 
 
 def _version(name: str) -> str | None:

@@ -155,10 +155,7 @@ def products_explain(
 
 
 def _spectrum(factors: tuple[np.ndarray, ...]) -> dict[str, list[float]]:
-    return {
-        name: np.linalg.svd(matrix, compute_uv=False).tolist()
-        for name, matrix in zip("UVW", factors, strict=True)
-    }
+    return {name: np.linalg.svd(matrix, compute_uv=False).tolist() for name, matrix in zip("UVW", factors, strict=True)}
 
 
 def _discrete_values(scheme: Scheme) -> list[float]:

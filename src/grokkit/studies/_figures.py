@@ -67,9 +67,7 @@ def trajectories(population: Population) -> Figure:
             _band(loss, steps, np.maximum(values, 1e-16), color, label)
         loss.set(xscale="log", yscale="log", xlabel="step", ylabel="mean squared error", title="Loss")
         loss.axhline(1e-6, color=GREY, lw=0.8, ls=":")
-        loss.annotate(
-            "converged below 1e-6", (1, 1e-6), (2, -10), textcoords="offset points", fontsize=8, color=GREY
-        )
+        loss.annotate("converged below 1e-6", (1, 1e-6), (2, -10), textcoords="offset points", fontsize=8, color=GREY)
         _band(distance, steps, log.lattice_distance, BLUE, "weights as trained")
         distance.set(
             xscale="log",
@@ -79,9 +77,7 @@ def trajectories(population: Population) -> Figure:
             ylim=(0, None),
         )
         distance.axhline(0.1, color=GREY, lw=0.8, ls=":")
-        distance.annotate(
-            "0.1, as published", (1, 0.1), (2, -10), textcoords="offset points", fontsize=8, color=GREY
-        )
+        distance.annotate("0.1, as published", (1, 0.1), (2, -10), textcoords="offset points", fontsize=8, color=GREY)
         for axis in (loss, distance):
             if population.config.prune_to:
                 axis.axvline(population.config.first_steps, color=INK, lw=0.8)
@@ -148,9 +144,7 @@ def success(shares: dict[str, Proportion]) -> Figure:
         positions = np.arange(len(names))[::-1]
         colors = [BLUE if name.startswith("exact") else GREY for name in names]
         axis.barh(positions, values, color=colors, height=0.6)
-        axis.errorbar(
-            values, positions, xerr=[values - low, high - values], fmt="none", ecolor=INK, capsize=3, lw=1
-        )
+        axis.errorbar(values, positions, xerr=[values - low, high - values], fmt="none", ecolor=INK, capsize=3, lw=1)
         for position, share in zip(positions, shares.values(), strict=True):
             axis.text(103, position, str(share), va="center", fontsize=9)
         axis.set_yticks(positions, names)

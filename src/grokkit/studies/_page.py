@@ -36,14 +36,10 @@ def render(result: DemoResult) -> str:
     """The page as text."""
     scheme = result.scheme
     source = (resources.files("grokkit.studies") / "templates" / "demo.html").read_text("utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     drawn = {
         "trajectories": figures.svg(figures.trajectories(result.population)),
-        "weights": figures.svg(
-            figures.weights_before_and_after(result.population, result.example.run, scheme)
-        ),
+        "weights": figures.svg(figures.weights_before_and_after(result.population, result.example.run, scheme)),
         "success": figures.svg(figures.success(stages(result))),
     }
     return environment.from_string(source).render(

@@ -27,6 +27,7 @@ _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "prune_by": ("norm", "product"),
     "l1_phase": ("retrain", "all"),
     "dtype": ("float32", "float64"),
+    "engine": ("auto", "native", "torch"),
 }
 
 
@@ -55,9 +56,7 @@ class TrainConfig:
     blocks: int = _option(1, "blocks a side: 2 trains 4x4 products in 2x2 blocks", 1, 16)
     runs: int = _option(256, "independent runs", 1, MAX_RUNS)
     seed: int = _option(0, "run i depends on (seed, i) alone", 0, 2**63 - 1)
-    shard_size: int = _option(
-        256, "runs trained together; fixes the arithmetic, so it is configuration", 1, 4096
-    )
+    shard_size: int = _option(256, "runs trained together; fixes the arithmetic, so it is configuration", 1, 4096)
 
     slots: int = _option(8, "products of the network before pruning", 1, 512)
     init: str = _option(
@@ -93,22 +92,17 @@ class TrainConfig:
     clip: float = _option(1.0, "largest gradient norm of a run (0: off)", 0.0, 1e6)
 
     prune_to: int = _option(7, "slots kept by pruning (0: no pruning)", 0, 512)
-    prune_by: str = _option(
-        "product", "importance of a slot: norm (L2 over u, v, w) or product of the three norms"
-    )
+    prune_by: str = _option("product", "importance of a slot: norm (L2 over u, v, w) or product of the three norms")
     keep_slots: str = _option("", "prune to these slots instead, such as 0,1,2,4,5,6,7")
 
     l1: float = _option(0.0, "strength of a proximal L1 step (0: off)", 0.0, 100.0)
     l1_phase: str = _option("retrain", "phase with the L1 step: retrain or all")
     l1_release: float = _option(0.3, "last share of the retraining over which L1 fades to 0", 0.0, 1.0)
-    balance_every: int = _option(
-        0, "steps between equalizing the norms of u, v, w in each slot (0: never)", 0, 10**9
-    )
-    weight_noise: float = _option(
-        0.0, "standard deviation of noise on the weights during training", 0.0, 100.0
-    )
+    balance_every: int = _option(0, "steps between equalizing the norms of u, v, w in each slot (0: never)", 0, 10**9)
+    weight_noise: float = _option(0.0, "standard deviation of noise on the weights during training", 0.0, 100.0)
 
     dtype: str = _option("float32", "precision of the training")
+    engine: str = _option("auto", "native, torch, or auto: native where it is installed and serves")
     log_points: int = _option(40, "logarithmically spaced points of the trajectory", 2, 10_000)
 
     def __post_init__(self) -> None:
@@ -210,9 +204,7 @@ class TrainConfig:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InvalidInput(f"{path}: not valid TOML: {error}") from None
         try:
-            return cls.from_mapping(
-                {key.replace("-", "_"): value for key, value in content.items()} | changes
-            )
+            return cls.from_mapping({key.replace("-", "_"): value for key, value in content.items()} | changes)
         except InvalidInput as error:
             raise InvalidInput(f"{path}: {error}") from None
 

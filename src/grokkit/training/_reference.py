@@ -23,12 +23,10 @@ from grokkit.training._data import (
     initial_weights,
     operands,
 )
-from grokkit.training._engine import learning_rate
+from grokkit.training._engine import l1_strength, learning_rate, weight_decay
 
 
-def train_one(
-    config: TrainConfig, run: int, steps: int | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def train_one(config: TrainConfig, run: int, steps: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Train run number `run` for `steps` steps (all by default); returns U, V (slots × …) and W (… × slots).
 
     A proximal L1 step, balancing and noise are applied as in the population trainer.
@@ -36,18 +34,14 @@ def train_one(
     dtype = getattr(torch, config.dtype)
     a, b, _ = config.target.shape
     theta = torch.from_numpy(initial_weights(config, np.array([run]))[0]).to(dtype)
-    parameters = [
-        part.clone().requires_grad_() for part in (theta[:, :a], theta[:, a : a + b], theta[:, a + b :])
-    ]
+    parameters = [part.clone().requires_grad_() for part in (theta[:, :a], theta[:, a : a + b], theta[:, a + b :])]
     optimizer = _optimizer(config, parameters)
     samples = _TrainingSet(config, run, dtype)
     total = config.total_steps if steps is None else steps
     for step in range(total):
         if step == config.first_steps and config.prune_to:
             parameters, optimizer = _prune(config, parameters, optimizer)
-        late = step >= config.first_steps
-        rate = learning_rate(config, step)
-        decay = config.retrain_weight_decay if late else config.weight_decay
+        rate, decay = learning_rate(config, step), weight_decay(config, step)
         for group in optimizer.param_groups:
             group["lr"], group["weight_decay"] = rate, decay
         pairs = samples.batch(step)
@@ -70,9 +64,7 @@ def forward(config: TrainConfig, parameters: list[torch.Tensor], pairs: torch.Te
     u, v, w = parameters
     a, b = _blocks(config, pairs)
     q = config.blocks
-    rows = [
-        [sum(((a[i][k] @ u.T) * (b[k][j] @ v.T)) @ w for k in range(q)) for j in range(q)] for i in range(q)
-    ]
+    rows = [[sum(((a[i][k] @ u.T) * (b[k][j] @ v.T)) @ w for k in range(q)) for j in range(q)] for i in range(q)]
     return torch.stack([torch.stack(row) for row in rows])  # type: ignore[arg-type]
 
 
@@ -91,9 +83,7 @@ def product(config: TrainConfig, pairs: torch.Tensor) -> torch.Tensor:
     return torch.stack(rows)
 
 
-def _blocks(
-    config: TrainConfig, pairs: torch.Tensor
-) -> tuple[list[list[torch.Tensor]], list[list[torch.Tensor]]]:
+def _blocks(config: TrainConfig, pairs: torch.Tensor) -> tuple[list[list[torch.Tensor]], list[list[torch.Tensor]]]:
     n, m, p = config.target.format
     q = config.blocks
     left, right = pairs[:, : q * q * n * m], pairs[:, q * q * n * m :]
@@ -171,12 +161,7 @@ def _noisy(config: TrainConfig, run: int, step: int, parameters: list[torch.Tens
 
 def _proximal(config: TrainConfig, step: int, rate: float, parameters: list[torch.Tensor]) -> None:
     """Soft thresholding by rate · strength, then equal norms of u, v and w where asked for."""
-    strength = config.l1
-    if config.l1_phase == "retrain" and step < config.first_steps:
-        strength = 0.0
-    share = (step - config.first_steps) / max(1, config.total_steps - config.first_steps)
-    if share > 1 - config.l1_release:
-        strength *= (1 - share) / config.l1_release
+    strength = l1_strength(config, step)
     with torch.no_grad():
         if strength:
             for part in parameters:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import io
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, final
 
 import numpy as np
-import torch
+from threadpoolctl import threadpool_limits
 
 from grokkit.scheme import UnreadableFile, read_npz, write_atomically
 from grokkit.training._config import TrainConfig
-from grokkit.training._engine import Engine
+from grokkit.training._engine import make_engine
 from grokkit.training._population import Trajectory
 
 CHECK_EVERY: Final = 50
@@ -29,7 +31,8 @@ class ShardRun:
         self.number = number
         first = number * config.shard_size
         # the last shard is padded with runs past the end, so that every shard has the same shape
-        self.engine = Engine(config, np.arange(first, first + config.shard_size), device)
+        with threadpool_limits(limits=1):
+            self.engine = make_engine(config, np.arange(first, first + config.shard_size), device)
         self.trajectory = Trajectory.empty(config, config.shard_size)
         self.point = 0
         """Trajectory points recorded so far."""
@@ -47,25 +50,24 @@ class ShardRun:
 
     def train(self, stop: Callable[[], bool], progress: Callable[[int], None]) -> None:
         """Train to the end, or until `stop()`. Going on later gives the same result bit for bit."""
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
         started = time.perf_counter()
-        try:
-            while not self.finished:
-                goal = int(self.trajectory.steps[self.point])
-                if self.trajectory.pruned[self.point] and not self.pruned:
-                    self.engine.prune()
-                    self.pruned = True
-                while self.engine.step < goal:
-                    if stop():
-                        return
-                    before = self.engine.step
-                    self.engine.advance(min(goal, before + CHECK_EVERY))
-                    progress((self.engine.step - before) * self.real_runs)
-                self._record()
-        finally:
-            self.seconds += time.perf_counter() - started
-            torch.set_num_threads(threads)
+        with _one_thread():
+            self._advance(stop, progress)
+        self.seconds += time.perf_counter() - started
+
+    def _advance(self, stop: Callable[[], bool], progress: Callable[[int], None]) -> None:
+        while not self.finished:
+            goal = int(self.trajectory.steps[self.point])
+            if self.trajectory.pruned[self.point] and not self.pruned:
+                self.engine.prune()
+                self.pruned = True
+            while self.engine.step < goal:
+                if stop():
+                    return
+                before = self.engine.step
+                self.engine.advance(min(goal, before + CHECK_EVERY))
+                progress((self.engine.step - before) * self.real_runs)
+            self._record()
 
     def _record(self) -> None:
         at, log = self.point, self.trajectory
@@ -109,7 +111,7 @@ def load_shard(path: Path, config: TrainConfig) -> dict[str, np.ndarray]:
     data: dict[str, Any] = read_npz(path)
     expected = Trajectory.empty(config, config.shard_size)
     names = {"point", "pruned_now", "seconds", "weights"}
-    names |= {f"engine.{name}" for name in ("theta", "mean", "square", "norms", "norm_count", "step")}
+    names |= {f"engine.{name}" for name in ("theta", "mean", "square", "norms", "norms_since", "step")}
     names |= {f"trajectory.{name}" for name in expected.arrays()}
     if set(data) != names:
         raise UnreadableFile(f"{path}: not a shard of a training run; delete it to train that shard again")
@@ -119,3 +121,18 @@ def load_shard(path: Path, config: TrainConfig) -> dict[str, np.ndarray]:
     if not fits or data["weights"].shape != (config.shard_size, slots, a + b + c):
         raise UnreadableFile(f"{path}: its arrays do not fit the configuration; delete it to train it again")
     return data
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Bind linear algebra, torch's too where it is loaded, to one thread: sums never depend on how many."""
+    torch: Any = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch is not None else 1
+    if torch is not None:
+        torch.set_num_threads(1)
+    try:
+        with threadpool_limits(limits=1):
+            yield
+    finally:
+        if torch is not None:
+            torch.set_num_threads(before)

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from grokkit.scheme import InvalidInput
+from grokkit.scheme import InvalidInput, need_extra
 from grokkit.training._config import TrainConfig
+from grokkit.training._engine import resolve_engine
 from grokkit.training._population import Population, Trajectory
 from grokkit.training._shard import ShardRun, load_shard, save_shard
 
@@ -48,7 +49,8 @@ def train(
         Processes. The result is the same, bit for bit, for any number of them. A joblib
         `parallel_config` chooses another backend (Ray, Dask).
     device:
-        A torch device. Results on different devices differ by rounding.
+        A torch device; any but ``"cpu"`` trains with the torch engine. Results on different devices differ by
+        rounding.
     progress:
         Called with run-steps just done (one step of one run counts 1).
 
@@ -63,6 +65,7 @@ def train(
     config = config or TrainConfig()
     if workers < 1:
         raise InvalidInput(f"workers is {workers}; at least 1 is needed")
+    config = _resolve(config, None if out is None else Path(out), device)
     folder = None if out is None else _prepare(Path(out), config)
     results: dict[int, dict[str, np.ndarray]] = {}
     unfinished: list[tuple[int, dict[str, np.ndarray] | None]] = []
@@ -108,6 +111,13 @@ def load_population(path: str | os.PathLike[str]) -> Population:
     return _assemble(config, results)
 
 
+def _resolve(config: TrainConfig, folder: Path | None, device: str) -> TrainConfig:
+    """Name the engine: the one that a run in the directory began with, otherwise the best there is."""
+    if config.engine == "auto" and folder is not None and (folder / CONFIG_FILE).is_file():
+        config = config.replace(engine=TrainConfig.from_toml(folder / CONFIG_FILE).engine)
+    return resolve_engine(config, device)
+
+
 def _prepare(folder: Path, config: TrainConfig) -> Path:
     """Make the output directory, or check that it belongs to this configuration."""
     existing = folder / CONFIG_FILE
@@ -115,12 +125,8 @@ def _prepare(folder: Path, config: TrainConfig) -> Path:
         found = TrainConfig.from_toml(existing)
         if found != config:
             here, there = config.to_json(), found.to_json()
-            differing = ", ".join(
-                f"{k} ({there[k]} there, {here[k]} here)" for k in here if here[k] != there[k]
-            )
-            raise InvalidInput(
-                f"{folder}: holds another training run, with other {differing}; choose another --out"
-            )
+            differing = ", ".join(f"{k} ({there[k]} there, {here[k]} here)" for k in here if here[k] != there[k])
+            raise InvalidInput(f"{folder}: holds another training run, with other {differing}; choose another --out")
     (folder / SHARD_FOLDER).mkdir(parents=True, exist_ok=True)
     if not existing.exists():
         config.save(existing)
@@ -200,6 +206,7 @@ def _in_workers(
     A shard's state travels to a worker and back as arrays, so any joblib backend serves, progress is
     seen, and an interruption needs no signal to the workers.
     """
+    need_extra("training in several processes", "joblib")
     from joblib import Parallel, delayed
 
     queue = list(work)
@@ -212,9 +219,7 @@ def _in_workers(
             unfinished: list[Work] = []
             for (number, before), data in zip(wave, results, strict=True):
                 real = min(config.shard_size, config.runs - number * config.shard_size)
-                report(
-                    (int(data["engine.step"]) - (0 if before is None else int(before["engine.step"]))) * real
-                )
+                report((int(data["engine.step"]) - (0 if before is None else int(before["engine.step"]))) * real)
                 yield number, data
                 if int(data["point"]) < len(data["trajectory.steps"]):
                     unfinished.append((number, data))
