@@ -1,7 +1,9 @@
+import sys
+
 import pytest
 from hypothesis import given
 
-from grokkit.scheme import InvalidInput, equivalent, verify
+from grokkit.scheme import InvalidInput, Refuted, Scheme, equivalent, verify
 from grokkit.scheme.catalog import catalog, standard
 from strategies import formats
 
@@ -28,6 +30,24 @@ def test_keys():
     assert "nonsense" not in catalog
     with pytest.raises(KeyError, match="standard algorithm of every format, such as 3x4x5:60"):
         catalog["2x2x2:6"]
+
+
+@pytest.mark.parametrize("key", [3, None, "2x2x2:" + "9" * 5000, "٢x2x2:8", "x\n" * 1000])
+def test_what_is_no_key_is_a_key_error_of_one_line(key):
+    assert key not in catalog
+    with pytest.raises(KeyError) as caught:
+        catalog[key]
+    assert len(caught.value.args[0]) < 250
+    assert "\n" not in caught.value.args[0]
+
+
+def test_a_changed_stored_file_is_not_served(monkeypatch):
+    strassen = catalog["strassen"]
+    wrong = Scheme(strassen.target, strassen.U, strassen.V, -strassen.W)
+    module = sys.modules["grokkit.scheme.catalog"]
+    monkeypatch.setattr(module, "load", lambda path: wrong)
+    with pytest.raises(Refuted):
+        module._stored.__wrapped__("strassen")
 
 
 def test_best():

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from grokkit.scheme import (
     Equivalence,
     Inequivalent,
+    Q,
     Ring,
     Scheme,
+    Target,
     Undecided,
     compose,
     equivalent,
@@ -20,9 +22,25 @@ from grokkit.scheme import (
 )
 from grokkit.scheme import _equivalence as internals
 from grokkit.scheme.catalog import catalog, standard
-from strategies import gauges
+from strategies import exact_schemes, gauges, tiny_formats
 
 STRASSEN = catalog["strassen"]
+nonzero = st.fractions(min_value=-3, max_value=3, max_denominator=3).filter(bool)
+
+
+class Product(Target):
+    """c = a b for single numbers, as a target of another kind."""
+
+    shape = (1, 1, 1)
+    nonzeros = 1
+    name = "<product>"
+    entries = (np.array([[0, 0, 0]]), np.array([1]))
+
+    def variable(self, side, index, latex=False):
+        return "abc"[side]
+
+    def to_json(self):
+        return {"kind": "product"}
 
 
 def rescaled(scheme, scales):
@@ -42,7 +60,77 @@ def rescaled(scheme, scales):
     )
 
 
-nonzero = st.fractions(min_value=-3, max_value=3, max_denominator=3).filter(bool)
+def with_slots(scheme, extra):
+    """The scheme with more slots (u, v, w)."""
+    return Scheme(
+        scheme.target,
+        scheme.U.tolist() + [u for u, _, _ in extra],
+        scheme.V.tolist() + [v for _, v, _ in extra],
+        [row + [w[k] for _, _, w in extra] for k, row in enumerate(scheme.W.tolist())],
+    )
+
+
+vectors = st.one_of(st.just([0, 0, 0, 0]), st.lists(st.integers(-2, 2), min_size=4, max_size=4))
+
+
+@settings(max_examples=40)
+@given(st.data(), st.lists(st.tuples(vectors, vectors, vectors), min_size=1, max_size=2))
+def test_zero_and_repeated_slots_are_never_called_inequivalent(data, extra):
+    """Where a factor is zero, the scale of its slot is free."""
+    extra += data.draw(st.sampled_from([[], extra[:1]]))
+    a = with_slots(STRASSEN, extra)
+    scales = data.draw(st.lists(st.tuples(nonzero, nonzero), min_size=a.rank, max_size=a.rank))
+    b = rescaled(a, scales)
+    u, v, w = b.fractions()
+    for s in range(7, a.rank):  # the product of the scales of a slot that contributes nothing is free too
+        if not any(a.U[s]) or not any(a.V[s]) or not any(a.W[:, s]):
+            v[s] = [x * 3 for x in v[s]]
+    b = Scheme.from_rationals(a.target, u, v, w).permuted(data.draw(st.permutations(range(a.rank))))
+    b = sandwiched(b, *data.draw(gauges((2, 2, 2))))
+    answer = equivalent(a, b)
+    assert isinstance(answer, Equivalence)
+    assert answer.apply(a) == b
+    assert all(x * y * z == 1 for x, y, z in answer.scales)
+
+
+def test_a_zero_factor_leaves_its_scale_free():
+    a = with_slots(STRASSEN, [([0, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0])])
+    b = with_slots(STRASSEN, [([0, 0, 0, 0], [2, 0, 0, 0], [1, 0, 0, 0])])
+    assert equivalent(a, b).apply(a) == b
+    assert len(stabilizer(with_slots(STRASSEN, [([0, 0, 0, 0],) * 3] * 2))) == 6
+    tripled = with_slots(STRASSEN, [([1, 0, 0, 0], [2, 0, 0, 0], [1, 0, 0, 0])])
+    plain = with_slots(STRASSEN, [([1, 0, 0, 0], [3, 0, 0, 0], [1, 0, 0, 0])])
+    assert isinstance(equivalent(tripled, plain), Inequivalent)
+
+
+@settings(max_examples=30)
+@given(exact_schemes(tiny_formats), st.booleans())
+def test_every_scheme_is_itself_in_another_slot_order(scheme, rational):
+    """Whatever the frames, the identity is tried; and the ring of the second scheme is kept."""
+    b = scheme.permuted(list(reversed(range(scheme.rank))))
+    b = Scheme(b.target, b.U, b.V, b.W, b.denominators, Q if rational else None)
+    answer = equivalent(scheme, b)
+    assert isinstance(answer, Equivalence)
+    assert answer.apply(scheme) == b
+
+
+def test_no_slots_at_all():
+    empty = Scheme(STRASSEN.target, [], [], [[], [], [], []])
+    assert equivalent(empty, empty).apply(empty) == empty
+
+
+def test_integer_factors_over_the_rationals():
+    over_q = Scheme(STRASSEN.target, STRASSEN.U, STRASSEN.V, STRASSEN.W, ring=Q)
+    for a, b in itertools.product((STRASSEN, over_q), (over_q, STRASSEN)):
+        assert equivalent(a, b).apply(a) == b
+    assert all(element.apply(over_q) == over_q for element in stabilizer(over_q))
+
+
+def test_other_targets_are_undecided():
+    scheme = Scheme(Product(), [[1]], [[1]], [[1]])
+    assert isinstance(equivalent(scheme, scheme), Undecided)
+    assert isinstance(equivalent(scheme, standard(1, 1, 1)), Undecided)
+    assert isinstance(stabilizer(scheme), Undecided)
 
 
 @settings(max_examples=30)
@@ -126,7 +214,7 @@ def test_what_frames_do_not_fix_is_undecided_never_guessed():
     assert isinstance(answer, Undecided)
     with pytest.raises(TypeError, match="neither true nor false"):
         bool(answer)
-    # within reach even so: a permutation of the basis
+    # within reach even so: another order of the slots
     assert equivalent(plain, plain.permuted([3, 1, 0, 2, 7, 6, 5, 4]))
 
 
@@ -136,14 +224,15 @@ def test_other_rings_are_undecided():
     assert isinstance(stabilizer(modular), Undecided)
 
 
-def test_slots_that_coincide_are_undecided():
+def test_slots_that_coincide_are_matched():
     doubled = Scheme(
         STRASSEN.target,
         np.concatenate([STRASSEN.U, STRASSEN.U[:1]]),
         np.concatenate([STRASSEN.V, STRASSEN.V[:1]]),
         np.concatenate([STRASSEN.W, 0 * STRASSEN.W[:, :1]], axis=1),
     )
-    assert not isinstance(equivalent(doubled, doubled), Inequivalent)
+    moved = sandwiched(doubled.permuted([7, *range(7)]), [[1, 2], [3, 4]], [[1, 1], [0, 1]], [[2, 1], [1, 1]])
+    assert equivalent(doubled, moved).apply(doubled) == moved
 
 
 def test_budgets_end_in_undecided(monkeypatch):

@@ -1,4 +1,5 @@
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokkit.execution import recursive_product
-from grokkit.scheme import InvalidInput, Ring, Scheme, error_bound, expand, unit_roundoff
+from grokkit.scheme import InvalidInput, Ring, Scheme, error_bound, expand, sandwiched, unit_roundoff
 from grokkit.scheme.catalog import catalog, standard
 from strategies import exact_schemes
 
@@ -87,3 +88,31 @@ def test_inexact_coefficients_count():
     assert error_bound(third, 1, 1).depth == plain + 3
     assert str(third.ring) == "Q"
     assert Ring.parse("Q") == third.ring
+
+
+def test_the_bound_holds_in_extended_precision():
+    scheme = sandwiched(catalog["strassen"], [[3, 0], [0, 1]], [[7, 0], [0, 1]], [[11, 1], [0, 1]])
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal((4, 4)).astype(np.longdouble) for _ in range(2))
+    found = recursive_product(scheme, a, b, 2)
+
+    def exact(x):
+        high = x.astype(np.float64)
+        low = (x - high).astype(np.float64)
+        return np.array(
+            [[Fraction(h) + Fraction(v) for h, v in zip(*rows, strict=True)] for rows in zip(high, low, strict=True)]
+        )
+
+    error = max(abs(value) for value in (exact(found) - exact(a).dot(exact(b))).ravel())
+    bound = error_bound(scheme, 2, 4, np.longdouble)
+    assert error <= Fraction(bound.factor) * Fraction(float(abs(a).max())) * Fraction(float(abs(b).max()))
+
+
+@pytest.mark.parametrize(("levels", "inner"), [(-1, 4), (True, 4), (1, -4)])
+def test_numbers_that_make_no_sense(levels, inner):
+    with pytest.raises(InvalidInput, match="a whole number of at least 0"):
+        error_bound(catalog["strassen"], levels, inner)
+
+
+def test_a_bound_past_all_numbers_is_infinite():
+    assert error_bound(catalog["strassen"], 400, 2, np.float64).factor == np.inf

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,13 +12,14 @@ from grokkit.scheme import (
     Refuted,
     Scheme,
     UnreadableFile,
+    _files,
     dumps,
     load,
     read_scheme,
     save,
     verify,
 )
-from grokkit.scheme.catalog import catalog
+from grokkit.scheme.catalog import catalog, standard
 from strategies import any_schemes, exact_schemes
 
 
@@ -110,6 +112,19 @@ SPOILED = {
     "ring that is a number": (lambda c: c.update(ring=5), "ring is 5"),
     "wrong ternary": (lambda c: c.update(ternary=False), "ternary is False"),
     "future version": (lambda c: c.update(version=99), "version 99"),
+    "version that is true": (lambda c: c.update(version=True), "version True"),
+    "version that is a float": (lambda c: c.update(version=1.0), "version 1.0"),
+    "many unknown keys": (lambda c: c.update({f"k{i}": 1 for i in range(99)}), "unknown .'k0', 'k1', 'k10', ...."),
+    "ring with a leading zero": (lambda c: c.update(ring="GF(02)"), "ring 'GF"),
+    "provenance that is null": (lambda c: c.update(provenance=None), "provenance"),
+    "seed that is true": (lambda c: c["provenance"].update(seed=True), "provenance: seed is True"),
+    "seed too large": (lambda c: c["provenance"].update(seed=2**70), "provenance: seed"),
+    "method that is a number": (lambda c: c["provenance"].update(method=5), "provenance: method is 5"),
+    "certificate with a float": (lambda c: c["certificate"].update(rank=7.0), "rank is 7.0, proven 7"),
+    "certificate with ternary 1": (lambda c: c["certificate"].update(ternary=1), "ternary is 1, proven True"),
+    "certificate with more": (lambda c: c["certificate"].update(extra="x"), "certificate: keys unknown .'extra'."),
+    "certificate with less": (lambda c: c["certificate"].pop("rank"), "certificate: keys missing .'rank'."),
+    "certificate of an odd version": (lambda c: c["certificate"].update(version=[1]), "version is a list"),
     "another kind": (lambda c: c.update(grokkit="report"), "not a grokkit scheme file"),
     "provenance of a wrong type": (lambda c: c.update(provenance=3), "provenance"),
     "certificate of a wrong type": (
@@ -130,12 +145,65 @@ def test_spoiled_files_are_unreadable_with_the_reason(tmp_path, content, name):
     assert "\n" not in str(caught.value)
 
 
+LONG = "a\n\x1b[31m\u202e" + "x" * 10**6
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda c: c.update(ring=LONG),
+        lambda c: c.update(version=LONG),
+        lambda c: c.update({LONG: 1}),
+        lambda c: c.update(rank=10**4000),
+        lambda c: c["certificate"].update(digest=LONG),
+        lambda c: c["certificate"].update({LONG: 1}),
+        lambda c: c["certificate"].update(version=10**4000),
+        lambda c: c["U"]["rows"][0].__setitem__(0, LONG),
+        lambda c: c["U"].update(denominator=LONG),
+        lambda c: c["provenance"].update(method=[LONG]),
+        lambda c: c["provenance"].update(configuration=LONG),
+        lambda c: c["provenance"].update(configuration={LONG: {LONG: 1e308, "x": [[[[[[0]]]]]] * 3}}, seed=LONG),
+    ],
+)
+def test_messages_do_not_repeat_what_a_file_says_at_length(tmp_path, content, spoil):
+    spoil(content)
+    path = write(tmp_path / "s.json", content)
+    with pytest.raises(UnreadableFile) as caught:
+        load(path)
+    message = str(caught.value).removeprefix(str(path))
+    assert len(message) < 250
+    assert message.isprintable()
+
+
+def test_the_line_of_a_number_that_is_too_long(tmp_path):
+    path = tmp_path / "s.json"
+    path.write_text('{\n  "rank":\n  ' + "9" * 5000 + "}")
+    with pytest.raises(UnreadableFile, match="more than 4300 digits in line 3"):
+        load(path)
+
+
+def test_files_with_too_many_values_are_refused_before_they_are_parsed(tmp_path, monkeypatch):
+    path = tmp_path / "s.json"
+    monkeypatch.setattr(_files, "MAX_JSON_VALUES", 100)
+    for text in ("[" + "[]," * 100 + "0]", "[" + "{}," * 101 + "0]", "[" + '"",' * 51 + "0]"):
+        path.write_text(text)
+        with pytest.raises(UnreadableFile, match="more than 100 "):
+            load(path)
+    large = standard(3, 3, 5)
+    with pytest.raises(InvalidInput, match="not written: <3,3,5;45> as JSON is more than 100 lists"):
+        save(large, path)
+    monkeypatch.setattr(_files, "MAX_JSON_BYTES", 1000)
+    with pytest.raises(UnreadableFile, match="larger than"):
+        _files.parse_json(b"1" * 1001, path)
+
+
 HOSTILE = {
     "deep nesting": "[" * 200_000,
     "deep objects": '{"a":' * 100_000,
     "duplicate keys": '{"grokkit": "scheme", "grokkit": "scheme"}',
     "NaN": '{"grokkit": NaN}',
     "Infinity": '{"grokkit": -Infinity}',
+    "a number past float64": '{"grokkit": 1e999}',
     "truncated": '{"grokkit": "scheme", "U": {"denominator": 1, "rows": [[1, 0',
     "empty": "",
     "a number of a million digits": '{"rank": ' + "9" * 1_000_000 + "}",
@@ -166,8 +234,6 @@ def test_binary_and_oversized_files_are_unreadable(tmp_path, monkeypatch):
     path.write_bytes(b"\xff\xfe\x00\x01" * 100)
     with pytest.raises(UnreadableFile, match="not UTF-8"):
         load(path)
-    from grokkit.scheme import _files
-
     with pytest.raises(UnreadableFile, match="larger than"):
         _files.read_bytes(path, limit=399)
     assert len(_files.read_bytes(path, limit=400)) == 400
@@ -211,10 +277,46 @@ def test_writing_is_whole_or_not_at_all(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InvalidInput) as caught:
         save(catalog["winograd"], path)
+    assert str(caught.value) == f"{path}: not written: No space left on device"
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_cannot_be_written_is_said_with_path_and_reason(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    for path, reason in (
+        (tmp_path / "no" / "s.json", f"there is no folder {tmp_path / 'no'}; make it first"),
+        (tmp_path, "Is a directory"),
+        (file / "s.json", "Not a directory"),
+        (tmp_path / ("x" * 300), "File name too long"),
+        (Path("/dev/full"), "No space left on device"),
+        (tmp_path / "a\0b", "null"),
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            save(catalog["strassen"], path)
+        assert str(caught.value).startswith(f"{path}: not written: ")
+        assert reason in str(caught.value)
+    save(catalog["strassen"], tmp_path / ("x" * 250))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_only_matrix_products_have_files():
+    from grokkit.scheme import Target
+
+    class Other(Target):
+        shape, nonzeros, name, entries = (1, 1, 1), 1, "<other>", (np.array([[0, 0, 0]]), np.array([1]))
+
+        def variable(self, side, index, latex=False):
+            return "x"
+
+        def to_json(self):
+            return {"kind": "other"}
+
+    with pytest.raises(InvalidInput, match="only schemes for matrix products"):
+        dumps(Scheme(Other(), [[1]], [[1]], [[1]]))
 
 
 def test_large_expanded_schemes_round_trip(tmp_path):
@@ -225,3 +327,16 @@ def test_large_expanded_schemes_round_trip(tmp_path):
     found = load(tmp_path / "large.json")
     assert (np.asarray(found.W) == large.W).all()
     assert found == large
+
+
+def test_a_link_is_kept_and_its_file_replaced(tmp_path):
+    """So that --out /dev/stdout > file cannot replace /dev/stdout itself."""
+    target, link = tmp_path / "target.json", tmp_path / "link.json"
+    target.write_text("old")
+    link.symlink_to(target)
+    save(catalog["strassen"], link)
+    assert link.is_symlink() and load(target) == catalog["strassen"]
+    ahead = tmp_path / "ahead.json"
+    ahead.symlink_to(tmp_path / "not-yet.json")
+    save(catalog["strassen"], ahead)
+    assert ahead.is_symlink() and load(tmp_path / "not-yet.json") == catalog["strassen"]

@@ -64,6 +64,19 @@ def test_big_coefficients_do_not_overflow():
     assert expand(scheme, 3).U[0, 0] == big**3
 
 
+@given(st.integers(0, 60))
+def test_powers_of_a_single_product(levels):
+    one = standard(1, 1, 1)
+    assert expand(one, levels) == one
+    two = Scheme(one.target, [[2]], [[1]], [[1]])
+    assert expand(two, levels).U[0, 0] == 2**levels
+
+
+def test_too_many_levels_are_refused():
+    with pytest.raises(InvalidInput, match="at most 1024"):
+        expand(standard(1, 1, 1), 10**5000)
+
+
 @pytest.mark.parametrize("levels", [-1, 1.5, True, "2"])
 def test_impossible_levels_are_refused(levels):
     with pytest.raises(Exception, match="levels"):

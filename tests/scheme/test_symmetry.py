@@ -70,7 +70,7 @@ def test_impossible_gauges_are_refused(gauge, message):
 
 
 def test_floats_are_refused():
-    with pytest.raises(TypeError):
+    with pytest.raises(InvalidInput, match=r"1\.0 is not exact"):
         sandwiched(catalog["strassen"], [[1.0, 0.0], [0.0, 1.0]], [[1, 0], [0, 1]], [[1, 0], [0, 1]])
 
 

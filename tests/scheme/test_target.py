@@ -1,4 +1,6 @@
+import copy
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -47,16 +49,31 @@ def test_parse(text):
     assert MatrixProduct.parse(text) == MatrixProduct(2, 3, 4)
 
 
-@pytest.mark.parametrize("text", ["", "2x3", "2x3x4x5", "axbxc", "2x0x2", "-1x2x2", "9999999x2x2"])
+@pytest.mark.parametrize(
+    "text", ["", "2x3", "2x3x4x5", "axbxc", "2x0x2", "-1x2x2", "9999999x2x2", "٢x2x2", "x" * 10**6]
+)
 def test_parse_refuses(text):
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput) as caught:
         MatrixProduct.parse(text)
+    assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("form", [(0, 1, 1), (1, -2, 1), (MAX_DIMENSION + 1, 1, 1), (True, 1, 1)])
 def test_impossible_formats_are_refused(form):
     with pytest.raises(InvalidInput, match="format"):
         MatrixProduct(*form)
+
+
+def test_entries_cannot_be_changed():
+    for array in MatrixProduct(2, 2, 2).entries:
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            array.setflags(write=True)
+
+
+@given(formats)
+def test_pickling_is_the_identity(form):
+    target = MatrixProduct(*form)
+    assert pickle.loads(pickle.dumps(target)) == copy.deepcopy(target) == target  # noqa: S301
 
 
 def test_variables_are_readable_and_unambiguous():

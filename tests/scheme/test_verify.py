@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -65,33 +68,78 @@ def test_one_changed_coefficient_is_refuted_at_the_right_entry(scheme, data):
     assert error.expected == scheme.target.tensor()[tuple(wrong[0])]
 
 
-METHODS = [internals._mismatches_by_slabs, internals._mismatches_sparse, internals._mismatches_exact]
+WAYS = ["float64", "int64", "object"]
 
 
+@pytest.mark.parametrize("block_terms", [internals.BLOCK_TERMS, 7])
 @given(any_schemes(size=50))
-def test_the_three_ways_to_sum_agree(scheme):
-    scale = int(np.prod(scheme.denominators))
-    results = [method(scheme, scale).tolist() for method in METHODS]
+def test_the_three_ways_to_sum_agree(block_terms, scheme):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(internals, "BLOCK_TERMS", block_terms)
+        results = [internals._Equations.of(scheme).wrong(way) for way in WAYS]
     assert results[0] == results[1] == results[2]
+    tensor = np.einsum("ri,rj,kr->ijk", *(np.array(x, dtype=object) for x in (scheme.U, scheme.V, scheme.W)))
+    scale = int(np.prod(scheme.denominators, dtype=object))
+    difference = tensor - scheme.target.tensor().astype(object) * scale
+    p = scheme.ring.characteristic
+    wrong = np.argwhere(difference % p != 0 if p else difference != 0)
+    assert results[0] == (len(wrong), tuple(wrong[0].tolist()) if len(wrong) else None)
 
 
-def test_the_way_is_chosen_by_the_proven_bound(monkeypatch):
-    used = []
-    for method in METHODS:
-        monkeypatch.setattr(
-            internals,
-            method.__name__,
-            lambda s, k, method=method: (used.append(method.__name__), method(s, k))[1],
-        )
-    verify(catalog["strassen"])
-    dense = sandwiched(standard(6, 6, 6), *[np.tri(6, dtype=int).tolist()] * 3)
-    verify(dense)
+def test_the_way_is_chosen_by_the_proven_bound():
+    def way(scheme):
+        return internals._Equations.of(scheme).cheapest()[0]
+
+    assert way(catalog["strassen"]) == "float64"
+    assert way(expand(catalog["strassen"], 4)) == "int64"
+    assert way(sandwiched(standard(6, 6, 6), *[np.tri(6, dtype=int).tolist()] * 3)) == "float64"
     big = catalog["strassen"]
-    scaled = Scheme(big.target, (big.U * 2**40).tolist(), big.V, big.W, (2**40, 1, 1))
-    verify(scaled)  # normalizes to the original
+    assert way(Scheme(big.target, (big.U * 2**40).tolist(), big.V, big.W, (2**40, 1, 1))) == "float64"
+    large = sandwiched(big, [[2**14, 0], [1, 1]], [[2**14, 0], [0, 1]], [[2**14, 0], [0, 1]])
+    assert way(large) == "int64"
     huge = sandwiched(big, [[10**12, 0], [1, 1]], [[1, 10**12], [0, 1]], [[1, 0], [0, 10**12]])
-    verify(huge)
-    assert used == ["_mismatches_sparse", "_mismatches_sparse", "_mismatches_sparse", "_mismatches_exact"]
+    assert way(huge) == "object"
+    for scheme in (large, huge):
+        verify(scheme)
+
+
+@pytest.mark.parametrize("size", [10**200, 10**400])
+def test_slots_that_contribute_nothing_cannot_spoil_the_sum(size):
+    strassen = catalog["strassen"]
+    u, v = ([*matrix.tolist(), [size] * 4] for matrix in (strassen.U, strassen.V))
+    w = [[*row, 0] for row in strassen.W.tolist()]
+    assert verify(Scheme(strassen.target, u, v, w)).rank == 8
+
+
+def test_huge_entries_are_not_written_out():
+    target = MatrixProduct(1, 1, 1)
+    with pytest.raises(Refuted, match=r"is about 10\^6000, expected 1; 1 of 1"):
+        verify(Scheme(target, [[10**2000]], [[10**2000]], [[10**2000]]))
+    with pytest.raises(Refuted, match=r"is about -10\^-296, expected 1"):
+        verify(Scheme(target, [[-1]], [[1]], [[1]], (10**5 + 1, 1, 10**291)))
+
+
+MEMORY = """
+import resource, sys
+from grokkit.scheme import MatrixProduct, Refuted, Scheme, verify
+n, entry = int(sys.argv[1]), int(sys.argv[2])
+scheme = Scheme(MatrixProduct(n, n, n), [[entry] * n * n], [[1] * n * n], [[1]] * (n * n))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try: verify(scheme)
+except Refuted as error: print(error.wrong)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.parametrize(("n", "entry"), [(16, 1), (16, 2**54), (8, 10**30)])
+def test_a_small_file_cannot_ask_for_much_memory(n, entry):
+    """A rank-1 scheme of all ones fails nearly all of its n^6 equations."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, str(n), str(entry)], capture_output=True, text=True, check=True
+    )
+    wrong, kibibytes = map(int, done.stdout.split())
+    assert wrong == (n**6 - n**3 if entry == 1 else n**6)
+    assert kibibytes < 400 * 1024
 
 
 def test_overflow_cannot_hide_an_error():
@@ -138,24 +186,9 @@ def test_a_wrong_entry_of_a_large_power_is_found():
     assert caught.value.index[2] == 63
 
 
-def test_sums_too_large_for_a_dense_tensor(monkeypatch):
-    monkeypatch.setattr(internals, "DENSE_TENSOR", 1)
-    monkeypatch.setattr(internals, "CHUNK_TERMS", 100)
-    scheme = expand(catalog["winograd"], 2)
-    verify(scheme)
-    u = np.array(scheme.U)
-    u[0, 0] = 3
-    with pytest.raises(Refuted) as small_memory:
-        verify(Scheme(scheme.target, u, scheme.V, scheme.W))
-    monkeypatch.undo()
-    with pytest.raises(Refuted) as dense:
-        verify(Scheme(scheme.target, u, scheme.V, scheme.W))
-    assert str(small_memory.value) == str(dense.value)
-
-
 def test_proofs_out_of_reach_are_declined(monkeypatch):
-    monkeypatch.setattr(internals, "MAX_TERMS", 10)
-    with pytest.raises(InvalidInput, match="proof needs"):
+    monkeypatch.setattr(internals, "MAX_FLOAT64", 10)
+    with pytest.raises(InvalidInput, match=r"<2,2,2;7>: the proof needs 10\^2 products, more than 10\^1; prove its"):
         verify(catalog["strassen"])
 
 

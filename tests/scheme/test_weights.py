@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from grokkit.scheme import (
     InvalidInput,
     UnreadableFile,
+    _pickle,
     find_factors,
     read_npz,
     read_weights,
@@ -347,3 +348,220 @@ def test_the_published_checkpoints_are_read(test_data):
         found = find_factors(read_weights(path), str(path))
         assert found.target.format == (2, 2, 2)
         assert len(found.U) == 7
+
+
+def name_of(module, name):
+    return f"c{module}\n{name}\n".encode()
+
+
+def text(value):
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+def tensor(count, size, stride, kind="DoubleStorage", metadata=b""):
+    """Instructions for a tensor of storage 0."""
+    integers = [b"".join(b"J" + struct.pack("<i", n) for n in values) for values in (size, stride)]
+    storage = b"(" + text("storage") + name_of("torch", kind) + text("0") + text("cpu") + b"J"
+    storage += struct.pack("<i", count) + b"tQ"
+    shape = b"K\x00(" + integers[0] + b"t(" + integers[1] + b"t"
+    return name_of("torch._utils", "_rebuild_tensor_v2") + b"(" + storage + shape + b"\x89}" + metadata + b"tR"
+
+
+def doubled(first, pair, times):
+    """Each step holds the one before twice."""
+    steps = b"".join(b"h" + bytes([k]) + pair(k) + b"q" + bytes([k + 1]) for k in range(times))
+    return b"\x80\x02(" + first + b"q\x00" + steps
+
+
+STORAGE = b"(" + text("storage") + name_of("torch", "DoubleStorage") + text("0") + text("cpu") + b"K\x01tQ"
+HOSTILE = {
+    "attributes of a storage": (b"\x80\x02" + STORAGE + b"}(" + text("itemsize") + b"K\x01ub.", "state of what"),
+    "attributes of a function": (
+        b"\x80\x02" + name_of("_codecs", "encode") + b"N}(" + text("__defaults__") + b")u\x86b.",
+        "state of what",
+    ),
+    "attributes of a dtype that NumPy shares": (
+        b"\x80\x02" + name_of("torch", "FloatStorage") + b"(K\x03" + text(">") + b"NNNtb.",
+        "state of what",
+    ),
+    "a deep key": (b"\x80\x02})" + b"\x85" * 1_000_000 + b"Ns.", "nested deeper"),
+    "a tuple as key": (b"\x80\x02}K\x01\x85Ns.", "key that is a tuple"),
+    "a huge integer as key": (b"\x80\x02}\x8a\x09" + b"\xff" * 8 + b"\x00Ns.", "key"),
+    "a container in itself": (b"\x80\x02]q\x00h\x00a.", "holds itself"),
+    "a late addition": (b"\x80\x02]q\x00]h\x00ah\x00K\x01a.", "no open list"),
+    "deep lists": (b"\x80\x02" + b"]" * 500 + b"a" * 499 + b".", "nested deeper"),
+    "expanded tensors": (b"\x80\x02}(" + text("x") + tensor(1, (2**13, 2**13), (0, 0)) + b"u.", "more than 256 MiB"),
+    "many dictionaries": (b"\x80\x02(" + b"}" * 2000 + b"t.", "instructions"),
+    "a long pickle": (b"\x80\x02" + b"N" * (17 * 2**20) + b".", "larger than 16 MiB"),
+    "pops": (b"\x80\x02N0N.", "not allowed"),
+    "a byte array": (b"\x80\x05\x96" + struct.pack("<Q", 5 * 10**9) + b".", "not allowed"),
+    "long bytes": (b"\x80\x04\x8e" + struct.pack("<Q", 5 * 10**9) + b".", "not allowed"),
+    "bytes that are not there": (b"\x80\x04B\xff\xff\xff\xff.", "truncated"),
+    "text cut off": (b"\x80\x02X\x01", "truncated"),
+    "doubled tuples": (doubled(b")", lambda k: b"h" + bytes([k]) + b"\x86", 45) + b".", "nested deeper"),
+    "encoded tuples": (b"\x80\x02" + name_of("_codecs", "encode") + b"))\x86" + text("latin1") + b"\x86R.", "no text"),
+    "encoded often": (
+        b"\x80\x02("
+        + text("x" * 2**20)
+        + b"q\x00"
+        + text("latin1")
+        + b"q\x01"
+        + (name_of("_codecs", "encode") + b"h\x00h\x01\x86R") * 300
+        + b"t.",
+        "more than 256 MiB",
+    ),
+    "marks that are not known": (
+        b"\x80\x02" + tensor(1, (1,), (1,), metadata=b"}" + text("odd") + b"\x88s") + b".",
+        "marked in a way",
+    ),
+    "a size of truths": (
+        b"\x80\x02" + tensor(1, (1,), (1,)).replace(b"(J\x01\0\0\0t", b"(\x88t", 1) + b".",
+        "no lengths",
+    ),
+    "escapes in a name": (b"\x80\x02cos\n\x1b[31mred\n.", r"os\.\\x1b\[31mred"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_pickles_are_refused(tmp_path, name, monkeypatch):
+    payload, message = HOSTILE[name]
+    monkeypatch.setattr(_pickle, "MAX_INSTRUCTIONS", 1500)
+    with pytest.raises(UnreadableFile, match=message) as caught:
+        read_weights(torch_zip(tmp_path / "h.pt", payload, bytes(8)))
+    assert str(caught.value).isprintable()
+
+
+def test_what_is_shared_is_counted_each_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(internals, "MAX_ENTRIES", 10_000)
+    layers = b"\x80\x02}q\x00" + b"".join(
+        b"}(" + b"".join(b"K" + bytes([n]) + b"h" + bytes([k]) for n in range(100)) + b"uq" + bytes([k + 1])
+        for k in range(5)
+    )
+    entries = b"\x80\x02}(" + b"".join(text(str(n)) + tensor(1, (1,), (1,), kind="ByteStorage") for n in range(400))
+    path = torch_zip(tmp_path / "shared.pt", entries + b"u.", b"\x05")
+    assert len(read_weights(path)) == 400
+    with pytest.raises(UnreadableFile, match="entries"):
+        read_weights(torch_zip(tmp_path / "dag.pt", layers + b"."))
+
+
+VIEWS = {
+    **{
+        str(t): lambda t=t: torch.arange(-6, 6).reshape(3, 4).to(t)
+        for t in (
+            torch.float64,
+            torch.float16,
+            torch.bfloat16,
+            torch.int8,
+            torch.uint8,
+            torch.int16,
+            torch.int32,
+            torch.int64,
+            torch.bool,
+            torch.complex64,
+            torch.complex128,
+        )
+    },
+    "negative view": lambda: torch._neg_view(torch.ones(2, 3)),
+    "conjugate": lambda: torch.complex(torch.ones(2), torch.ones(2)).conj(),
+    "imaginary part of a conjugate": lambda: torch.complex(torch.ones(2), torch.ones(2)).conj().imag,
+    "expanded": lambda: torch.arange(3.0)[:, None].expand(3, 5),
+    "strided": lambda: torch.arange(63.0).reshape(7, 9)[1:5:2, ::3],
+    "empty": lambda: torch.empty(0, 3),
+    "number": lambda: torch.tensor(3.5),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_every_view_has_the_values_that_torch_gives_it(tmp_path, name):
+    torch.save({"x": VIEWS[name]()}, tmp_path / "v.pt")
+    expected = torch.load(tmp_path / "v.pt", weights_only=True)["x"].resolve_neg().resolve_conj()
+    found = read_weights(tmp_path / "v.pt")["x"]
+    if expected.dtype == torch.bfloat16:
+        expected = expected.float()
+    assert found.dtype == expected.numpy().dtype and np.array_equal(found, expected.numpy())
+
+
+def test_bfloat16_and_empty_arrays(tmp_path):
+    from safetensors.torch import save_file as save_tensors
+
+    values = torch.randn(7, 4)
+    save_tensors({"x": values.bfloat16(), "y": values.double()}, tmp_path / "b.safetensors")
+    found = read_weights(tmp_path / "b.safetensors")
+    assert np.array_equal(found["x"], values.bfloat16().float().numpy())
+    assert np.array_equal(found["y"], values.double().numpy())
+    save_tensors({"x": values.to(torch.float8_e4m3fn)}, tmp_path / "f8.safetensors")
+    with pytest.raises(UnreadableFile, match="x has dtype 'F8_E4M3', which is not read; save it as float32"):
+        read_weights(tmp_path / "f8.safetensors")
+    torch.save({"x": np.zeros((0, 3)), "y": np.ones(2, dtype=">i4")}, tmp_path / "e.pt")
+    found = read_weights(tmp_path / "e.pt")
+    assert found["x"].shape == (0, 3) and found["y"].tolist() == [1, 1]
+
+
+def test_masks_are_understood_or_refused():
+    eight, ones = factors(8), [1, 1, 1, 1, 1, 1, 1, 0]
+    for kind in (np.uint8, np.float32, bool):
+        assert find_factors(eight | {"active": np.array(ones, kind)}).inactive == 1
+    assert (
+        find_factors({"U": np.ones((2, 1)), "V": np.ones((2, 1)), "W": np.ones((1, 2)), "active": [1, 0]}).inactive == 1
+    )
+    assert find_factors({"m": eight, "slot_mask": ones}).inactive == 1
+    for change in ({"b": {"slot_mask": ones}}, {"slot_mask": ones[1:]}, {"active": [0, 0, 1]}, {"active": []}):
+        with pytest.raises(InvalidInput, match="mask"):
+            find_factors(eight | change)
+    with pytest.raises(InvalidInput, match=r"two arrays are called m\.U"):
+        find_factors({"m.U": eight["U"], "m": {"U": eight["U"]}})
+
+
+def test_large_and_overflowing_factors_are_refused():
+    wide = np.broadcast_to(np.int8(1), (4, 2**24))
+    with pytest.raises(InvalidInput, match=r"^f\.npz: U has 67108864 entries"):
+        find_factors({"U": wide, "V": wide, "W": wide.T}, "f.npz")
+    for value, message in ((1e300, "products overflow"), (np.nan, "finite")):
+        changed = {k: v.astype(np.float64) for k, v in factors().items()}
+        changed["V"][1, 2] = value
+        with pytest.raises(InvalidInput, match=rf"^f\.npz: V\[1, 2\] is .*{message}"):
+            find_factors(changed, "f.npz")
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_bare_pickles_are_named(tmp_path, protocol):
+    for value in ({"U": 1}, [1, 2], Explode("x")):
+        (tmp_path / "b").write_bytes(pickle.dumps(value, protocol))
+        with pytest.raises(UnreadableFile, match="a bare pickle"):
+            read_weights(tmp_path / "b")
+
+
+def test_other_packings_and_broken_headers_are_refused(tmp_path):
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with zipfile.ZipFile(tmp_path / "p.npz", "w", method) as archive:
+            archive.writestr("U.npy", bytes(99))
+        with pytest.raises(UnreadableFile, match="deflate"):
+            read_weights(tmp_path / "p.npz")
+    for shape in ("(" * 3000, "0," * 2000, "-1, -1", "'\\q'"):
+        header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({shape})}}\n".encode()
+        with zipfile.ZipFile(tmp_path / "h.npz", "w") as archive:
+            archive.writestr("U.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + bytes(8))
+        with pytest.raises(UnreadableFile):
+            read_npz(tmp_path / "h.npz")
+
+
+def test_mutated_pickles_never_crash(tmp_path):
+    """The CRC of an archive hides its pickle from a fuzz of the whole file; this one goes inside."""
+    torch.save(tensors(extra=np.arange(3.0), values=[1, 2]), tmp_path / "w.pt")
+    with zipfile.ZipFile(tmp_path / "w.pt") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    payload = members["w/data.pkl"]
+    rng, read = np.random.default_rng(0), 0
+    for _ in range(1000):
+        raw = bytearray(payload)
+        for place in rng.integers(len(raw), size=rng.integers(1, 4)):
+            raw[place] = rng.integers(256)
+        with zipfile.ZipFile(tmp_path / "m.pt", "w") as archive:
+            for name, content in (members | {"w/data.pkl": bytes(raw)}).items():
+                archive.writestr(name, content)
+        try:
+            read_weights(tmp_path / "m.pt")
+            read += 1
+        except UnreadableFile as error:
+            assert str(error).isprintable()
+    assert 0 < read < 1000

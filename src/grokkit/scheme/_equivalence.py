@@ -6,13 +6,17 @@ each of P, Q and R. A projective map of a d-dimensional space is fixed by the im
 general position (a frame). So: color slots and points by everything that sandwiching preserves, refine
 the colors until they are stable, pick a frame in each space, try every color-respecting image of it,
 keep the maps that send all points to points, and test the triples that remain. If each space has a
-frame the search is complete, and its failure proves that the schemes are inequivalent.
+frame the search is complete, and its failure proves that the schemes are inequivalent. The identity is
+tried before all else, so that schemes that differ in slot order and scales only are always matched.
+
+Where a factor of a slot is zero its scale is free, so such a slot is matched by its other factors alone.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,6 +26,7 @@ from typing import Final, final
 from grokkit.scheme import _rational as exact
 from grokkit.scheme._errors import InvalidInput
 from grokkit.scheme._rational import Matrix, Vector
+from grokkit.scheme._ring import Ring, Z
 from grokkit.scheme._scheme import Scheme
 from grokkit.scheme._symmetry import sandwiched, slot_matrices
 from grokkit.scheme._target import MatrixProduct
@@ -42,6 +47,8 @@ _SPACES: Final = (
     ("W right", 2, 1, 2, False),
 )
 Point = tuple[int, ...]
+SlotClass = tuple[Point, Point, Point, Fraction]
+"""A slot up to scales λμν = 1: the points of u, v and w, and the factor that is left over (0 if one is zero)."""
 
 
 @final
@@ -54,7 +61,7 @@ class Equivalence:
         b.u = λ P⁻ᵀ a.u Qᵀ,   b.v = μ Q⁻ᵀ a.v Rᵀ,   b.w = ν P a.w R⁻¹.
 
     P, Q and R are invertible and rational, each scaled to coprime integers. `equivalent` returns only
-    what it has checked entry by entry.
+    what it has checked entry by entry. `ring` is that of `b`: integer factors may be stored over Q.
     """
 
     P: Matrix
@@ -62,18 +69,19 @@ class Equivalence:
     R: Matrix
     permutation: tuple[int, ...]
     scales: tuple[tuple[Fraction, Fraction, Fraction], ...]
+    ring: Ring = Z
 
     def apply(self, a: Scheme) -> Scheme:
         """Carry scheme `a` over. Law: ``equivalent(a, b).apply(a) == b``."""
         moved = sandwiched(a, self.P, self.Q, self.R)
         u, v, w = moved.fractions()
         order = sorted(range(a.rank), key=self.permutation.__getitem__)
-        columns = list(zip(*w, strict=True))
         return Scheme.from_rationals(
             a.target,
             [[self.scales[s][0] * x for x in u[s]] for s in order],
             [[self.scales[s][1] * x for x in v[s]] for s in order],
-            list(zip(*([self.scales[s][2] * x for x in columns[s]] for s in order), strict=True)),
+            [[self.scales[s][2] * row[s] for s in order] for row in w],
+            ring=self.ring if self.ring.fractions else None,
         )
 
     def __bool__(self) -> bool:
@@ -118,27 +126,34 @@ class Undecided:
 def equivalent(a: Scheme, b: Scheme) -> Equivalence | Inequivalent | Undecided:
     """Whether sandwiching, slot permutation and slot scaling map scheme `a` to scheme `b`, over Q.
 
-    Decided for all pairs whose rank-one factors span a projective frame in each of the three spaces;
-    by de Groote (1978) all exact <2,2,2;7> schemes form one orbit, and each pair is matched here
-    constructively. Transposition and cyclic rotation are not sandwichings and are not tried.
+    Decided for all pairs whose rank-one factors span a projective frame in each of the three spaces, and
+    for all that agree up to slot order and scales; by de Groote (1978) all exact <2,2,2;7> schemes form
+    one orbit, and each pair is matched here constructively. Transposition and cyclic rotation are not
+    sandwichings and are not tried. Targets other than matrix products are `Undecided`.
 
     >>> from grokkit.scheme.catalog import catalog
     >>> bool(equivalent(catalog["strassen"], catalog["winograd"]))
     True
     """
-    if a.target != b.target or not isinstance(a.target, MatrixProduct):
+    if not isinstance(a.target, MatrixProduct) or not isinstance(b.target, MatrixProduct):
+        return Undecided(f"targets {a.target.name} and {b.target.name}; only matrix products are compared")
+    if a.target != b.target:
         return Inequivalent(f"targets {a.target.name} and {b.target.name}")
     if a.rank != b.rank:
         return Inequivalent(f"ranks {a.rank} and {b.rank}")
     if a.ring.characteristic or b.ring.characteristic:
         return Undecided(f"rings {a.ring} and {b.ring}; equivalence is decided over Q only")
-    search = _Search(_Geometry(a), _Geometry(b))
-    if search.difference:
-        return Inequivalent(search.difference)
-    found = next(search.matches(), None)
+    geometry_a, geometry_b = _Geometry(a), _Geometry(b)
+    n, m, p = (exact.identity(size) for size in geometry_a.sizes)
+    found = _matched(geometry_a, geometry_b, n, m, p)
     if found is None:
-        return Undecided(search.gap) if search.gap else Inequivalent("no image of a frame extends to all slots")
-    if found.apply(a) != Scheme(b.target, b.U, b.V, b.W, b.denominators):
+        search = _Search(geometry_a, geometry_b)
+        if search.difference:
+            return Inequivalent(search.difference)
+        found = next(search.matches(), None)
+        if found is None:
+            return Undecided(search.gap) if search.gap else Inequivalent("no image of a frame extends to all slots")
+    if found.apply(a) != b:
         raise AssertionError("internal error: a match was found that does not carry a to b")
     return found
 
@@ -148,6 +163,8 @@ def stabilizer(a: Scheme) -> list[Equivalence] | Undecided:
 
     Its length is the order of the stabilizer in PGL(n) × PGL(m) × PGL(p) over Q.
     """
+    if not isinstance(a.target, MatrixProduct):
+        return Undecided(f"target {a.target.name}; only matrix products have this symmetry")
     if a.ring.characteristic:
         return Undecided(f"ring {a.ring}; symmetry is computed over Q only")
     geometry = _Geometry(a)
@@ -164,6 +181,7 @@ class _Geometry:
         if not isinstance(scheme.target, MatrixProduct):
             raise InvalidInput(f"{scheme.name}: only schemes for matrix products are compared")
         self.sizes = scheme.target.format
+        self.ring = scheme.ring
         self.slots = slot_matrices(scheme)
         self.ranks = [tuple(exact.rank(side[s]) for side in self.slots) for s in range(scheme.rank)]
         # directions[space][slot] is a point, or None where the factor does not have rank one
@@ -174,10 +192,12 @@ class _Geometry:
         self.points = [sorted({x for x in row if x is not None}) for row in self.directions]
 
     @cached_property
-    def slot_keys(self) -> dict[tuple[Point, Point, Point], int] | None:
-        """Slot number by projective class of (u, v, w); None if two slots coincide."""
-        keys = {(_key(u), _key(v), _key(w)): s for s, (u, v, w) in enumerate(zip(*self.slots, strict=True))}
-        return keys if len(keys) == len(self.ranks) else None
+    def slot_classes(self) -> dict[SlotClass, list[int]]:
+        """The slots of each class, last first."""
+        classes: dict[SlotClass, list[int]] = defaultdict(list)
+        for s in reversed(range(len(self.ranks))):
+            classes[_slot_class([side[s] for side in self.slots])].append(s)
+        return classes
 
     def initial_colors(self) -> tuple[list[Hashable], dict[tuple[int, Point], Hashable]]:
         return list(self.ranks), {
@@ -204,6 +224,49 @@ def _direction(a: Matrix, right: int) -> Point:
 
 def _key(a: Matrix) -> Point:
     return exact.primitive(value for row in a for value in row)
+
+
+def _slot_class(factors: Sequence[Matrix]) -> SlotClass:
+    u, v, w = (_key(x) for x in factors)
+    left_over = Fraction(1)
+    for x, point in zip(factors, (u, v, w), strict=True):
+        at, value = next(((i, value) for i, value in enumerate(point) if value), (0, 0))
+        left_over *= x[at // len(x[0])][at % len(x[0])] / value if value else 0
+    return u, v, w, left_over
+
+
+def _matched(a: _Geometry, b: _Geometry, p: Matrix, q: Matrix, r: Matrix) -> Equivalence | None:
+    """The slots of `a` under (P, Q, R) matched with those of `b`, with their scales; None unless all fit exactly."""
+    p_inv, q_inv, r_inv = _inverse(p), _inverse(q), _inverse(r)
+    sides = (
+        (exact.transpose(p_inv), exact.transpose(q)),
+        (exact.transpose(q_inv), exact.transpose(r)),
+        (p, r_inv),
+    )
+    free = {key: list(slots) for key, slots in b.slot_classes.items()}
+    permutation, scales = [], []
+    for s in range(len(a.ranks)):
+        moved = [
+            exact.multiply(exact.multiply(left, a.slots[side][s]), right) for side, (left, right) in enumerate(sides)
+        ]
+        slots = free.get(_slot_class(moved))
+        if not slots:
+            return None
+        permutation.append(slots.pop())
+        scales.append(_scales([b.slots[side][permutation[-1]] for side in range(3)], moved))
+    return Equivalence(p, q, r, tuple(permutation), tuple(scales), b.ring)
+
+
+def _scales(goal: Sequence[Matrix], factors: Sequence[Matrix]) -> tuple[Fraction, Fraction, Fraction]:
+    """(λ, μ, ν) with λμν = 1 that carry the factors of one slot to another of its class."""
+    ratios = [_ratio(y, x) for y, x in zip(goal, factors, strict=True)]
+    known = [ratio for ratio in ratios if ratio is not None]
+    rest = 1 / math.prod(known, start=Fraction(1))  # goes to the first free scale, 1 to the others
+    scales = []
+    for ratio in ratios:
+        scales.append(rest if ratio is None else ratio)
+        rest = Fraction(1) if ratio is None else rest
+    return scales[0], scales[1], scales[2]
 
 
 def _refine(geometries: Sequence[_Geometry]) -> list[tuple[list[int], dict[tuple[int, Point], int]]]:
@@ -270,9 +333,6 @@ class _Search:
 
     def matches(self) -> Iterator[Equivalence]:
         """All equivalences. After exhaustion, `gap` says whether the search was complete."""
-        if self.b.slot_keys is None:
-            self.gap = "two slots of one scheme are multiples of each other"
-            return
         candidates = [list(self._maps(which)) for which in range(3)]
         tried = 0
         for p, q in itertools.product(candidates[0], candidates[1]):
@@ -283,7 +343,7 @@ class _Search:
                 if tried > TRIPLE_BUDGET:
                     self.gap = f"more than {TRIPLE_BUDGET} candidate basis changes"
                     return
-                found = self._complete(p, q, r)
+                found = _matched(self.a, self.b, p, q, r)
                 if found is not None:
                     yield found
 
@@ -293,34 +353,6 @@ class _Search:
         right_t = exact.transpose(right)
         have = {_key(x) for x in self.b.slots[side]}
         return all(_key(exact.multiply(exact.multiply(left_t, x), right_t)) in have for x in self.a.slots[side])
-
-    def _complete(self, p: Matrix, q: Matrix, r: Matrix) -> Equivalence | None:
-        """Match slots under (P, Q, R), with their scales; None unless all fit exactly."""
-        p_inv, q_inv, r_inv = _inverse(p), _inverse(q), _inverse(r)
-        sides = (
-            (exact.transpose(p_inv), exact.transpose(q)),
-            (exact.transpose(q_inv), exact.transpose(r)),
-            (p, r_inv),
-        )
-        keys = self.b.slot_keys
-        assert keys is not None
-        permutation, scales = [], []
-        for s in range(len(self.a.ranks)):
-            moved = [
-                exact.multiply(exact.multiply(left, self.a.slots[side][s]), right)
-                for side, (left, right) in enumerate(sides)
-            ]
-            at = keys.get((_key(moved[0]), _key(moved[1]), _key(moved[2])))
-            if at is None:
-                return None
-            scale = tuple(_ratio(self.b.slots[side][at], moved[side]) for side in range(3))
-            if scale[0] * scale[1] * scale[2] != 1:
-                return None
-            permutation.append(at)
-            scales.append(scale)
-        if len(set(permutation)) != len(permutation):
-            return None
-        return Equivalence(p, q, r, tuple(permutation), tuple(scales))
 
     def _maps(self, which: int) -> Iterator[Matrix]:
         """Candidates for P, Q or R (which = 0, 1, 2): the maps that send points to points of equal color."""
@@ -420,13 +452,13 @@ def _inverse(a: Matrix) -> Matrix:
     return inverse
 
 
-def _ratio(goal: Matrix, x: Matrix) -> Fraction:
-    """The λ with goal = λ x, for projectively equal nonzero matrices."""
+def _ratio(goal: Matrix, x: Matrix) -> Fraction | None:
+    """The λ with goal = λ x, for projectively equal matrices; None if they are zero."""
     for goal_row, row in zip(goal, x, strict=True):
         for y, value in zip(goal_row, row, strict=True):
             if value:
                 return y / value
-    return Fraction(1)
+    return None
 
 
 def _show(ranks: list[tuple[int, ...]]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, final
 
 import numpy as np
@@ -45,7 +47,8 @@ def error_bound(scheme: Scheme, levels: int, inner: int, dtype: Any = np.float64
     scheme, levels:
         The algorithm; 0 levels is the classical product.
     inner:
-        Inner dimension K of the product (padded up to a multiple of m^levels).
+        Inner dimension K of the product (padded up to a multiple of m^levels). The error is that against what
+        the scheme computes in exact arithmetic.
     dtype:
         Floating-point or complex type of the operands; sums run in this type, in any order.
 
@@ -62,14 +65,21 @@ def error_bound(scheme: Scheme, levels: int, inner: int, dtype: Any = np.float64
     """
     if not isinstance(scheme.target, MatrixProduct):
         raise InvalidInput(f"{scheme.name}: error bounds are for matrix products")
+    for name, value in (("levels", levels), ("inner", inner)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+            raise InvalidInput(f"{name} is {value!r}; a whole number of at least 0 is needed")
+    levels, inner = int(levels), int(inner)
     u = unit_roundoff(dtype)
     leaf = -(-max(inner, 1) // scheme.target.m**levels)
     step = _roundings(scheme)
     depth = levels * step + leaf + (3 if np.dtype(dtype).kind == "c" else 0)
     if depth * u >= 1:
         raise InvalidInput(f"no bound: {depth} roundings of size {u:.1g} leave no correct digit")
-    gamma = depth * u / (1 - depth * u)
-    factor = gamma * leaf * float(growth_factor(scheme)) ** levels
+    gamma = Fraction(u) * depth / (1 - Fraction(u) * depth)
+    try:
+        factor = math.nextafter(float(gamma * leaf * growth_factor(scheme) ** levels), math.inf)
+    except OverflowError:
+        factor = math.inf
     return ErrorBound(factor, levels, inner, leaf, depth, u)
 
 

@@ -7,7 +7,7 @@ import os
 from typing import Any, Final
 
 from grokkit.scheme._errors import InvalidInput, UnreadableFile
-from grokkit.scheme._files import parse_json, read_bytes, write_atomically
+from grokkit.scheme._files import MAX_JSON_BYTES, oversized, parse_json, read_bytes, short, write_atomically
 from grokkit.scheme._ring import Ring
 from grokkit.scheme._scheme import SIDES, Provenance, Scheme
 from grokkit.scheme._target import MAX_DIMENSION, MatrixProduct
@@ -21,8 +21,11 @@ _OPTIONAL: Final = {"certificate", "provenance", "ternary"}
 def dumps(scheme: Scheme, certificate: Certificate | None = None) -> str:
     """The text of a scheme file. Same scheme, provenance and certificate: same text.
 
-    Raises `InvalidInput` if the certificate belongs to another scheme.
+    Raises `InvalidInput` if the certificate belongs to another scheme, and for targets other than matrix
+    products, which have no files.
     """
+    if not isinstance(scheme.target, MatrixProduct):
+        raise InvalidInput(f"{scheme.name}: only schemes for matrix products have a file format")
     if certificate is not None and certificate.digest != scheme.digest:
         raise InvalidInput("the certificate belongs to another scheme; call verify on this one")
     content = scheme.identity_json() | {
@@ -40,7 +43,7 @@ def dumps(scheme: Scheme, certificate: Certificate | None = None) -> str:
             rows = ",\n".join("      " + json.dumps(row) for row in content[key]["rows"])
             body = f'{{\n    "denominator": {content[key]["denominator"]},\n    "rows": [\n{rows}\n    ]\n  }}'
         elif isinstance(content[key], dict):
-            body = json.dumps(content[key], sort_keys=True, indent=2).replace("\n", "\n  ")
+            body = json.dumps(content[key], sort_keys=True, indent=2, allow_nan=False).replace("\n", "\n  ")
         else:
             body = json.dumps(content[key])
         lines.append(f'  "{key}": {body}')
@@ -50,9 +53,13 @@ def dumps(scheme: Scheme, certificate: Certificate | None = None) -> str:
 def save(scheme: Scheme, path: str | os.PathLike[str], certificate: Certificate | None = None) -> None:
     """Write a scheme file, whole or not at all. Law: ``load`` gives back an equal scheme.
 
-    Pass the `Certificate` to store it beside the factors; it is proven again on every load.
+    Pass the `Certificate` to store it beside the factors; it is proven again on every load. Raises
+    `InvalidInput` if the file cannot be written or would be larger than `load` reads.
     """
-    write_atomically(path, dumps(scheme, certificate))
+    data = dumps(scheme, certificate).encode("ascii")
+    if reason := oversized(data):
+        raise InvalidInput(f"{path}: not written: {scheme.name} as JSON is {reason}")
+    write_atomically(path, data)
 
 
 def read_scheme(path: str | os.PathLike[str]) -> tuple[Scheme, dict[str, Any] | None]:
@@ -60,32 +67,29 @@ def read_scheme(path: str | os.PathLike[str]) -> tuple[Scheme, dict[str, Any] | 
 
     Raises `UnreadableFile` with the reason for anything that is not a well-formed scheme file.
     """
-    content = parse_json(read_bytes(path), path)
+    content = parse_json(read_bytes(path, MAX_JSON_BYTES), path)
     if not isinstance(content, dict) or content.get("grokkit") != "scheme":
         raise UnreadableFile(f'{path}: not a grokkit scheme file (no "grokkit": "scheme")')
-    if content.get("version") != FORMAT_VERSION:
-        raise UnreadableFile(
-            f"{path}: file version {content.get('version')!r}; this grokkit reads version {FORMAT_VERSION}"
-        )
-    missing, unknown = _REQUIRED - content.keys(), content.keys() - _REQUIRED - _OPTIONAL
-    if missing or unknown:
-        what = [f"missing {sorted(missing)}"] * bool(missing) + [f"unknown {sorted(unknown)}"] * bool(unknown)
-        raise UnreadableFile(f"{path}: keys {' and '.join(what)}")
+    version = content.get("version")
+    if type(version) is not int or version != FORMAT_VERSION:
+        raise UnreadableFile(f"{path}: file version {short(version)}; this grokkit reads version {FORMAT_VERSION}")
     try:
+        _check_keys(content, _REQUIRED, _OPTIONAL)
         claimed = content.get("certificate")
         if "certificate" in content and not isinstance(claimed, dict):
-            raise InvalidInput(f"certificate is {_short(claimed)}, not an object")
+            raise InvalidInput(f"certificate is {short(claimed)}, not an object")
         return _scheme_from(content), claimed
     except InvalidInput as error:
         raise UnreadableFile(f"{path}: {error}") from None
 
 
 def load(path: str | os.PathLike[str]) -> Scheme:
-    """Read a scheme file. A certificate in it is never trusted: the scheme is proven again.
+    """Read a scheme file. Loading is not proving: without a certificate in the file nothing is checked but
+    the form, and the scheme may compute anything; call `grokkit.verify`.
 
-    Raises `UnreadableFile` for a malformed file or a certificate that does not match its scheme, and
-    `Refuted` for a file that claims a certificate but is not exact. Without a certificate in the file
-    nothing is proven; call `grokkit.verify`.
+    A certificate in the file is never trusted: the scheme is proven again and compared with it. Raises
+    `UnreadableFile` for a malformed file or a certificate that does not match its scheme, and `Refuted`
+    for a file that claims a certificate but is not exact.
     """
     scheme, claimed = read_scheme(path)
     if claimed is not None:
@@ -95,24 +99,41 @@ def load(path: str | os.PathLike[str]) -> Scheme:
 
 
 def check_claim(claimed: dict[str, Any], proven: dict[str, Any], path: str | os.PathLike[str]) -> None:
-    """Compare a certificate found in a file with the one just proven (versions may differ)."""
+    """Compare a certificate found in a file with the one just proven: same keys, types and values.
+
+    Versions may differ. Raises `UnreadableFile`.
+    """
+    try:
+        _check_keys(claimed, set(proven), set(), "certificate: ")
+    except InvalidInput as error:
+        raise UnreadableFile(f"{path}: {error}") from None
     for key, value in proven.items():
-        if key != "version" and claimed.get(key) != value:
+        found = claimed[key]
+        if key == "version":
+            if not isinstance(found, str):
+                raise UnreadableFile(f"{path}: certificate: version is {short(found)}; a string is needed")
+        elif json.dumps(found) != json.dumps(value):  # as text: 7, 7.0 and true differ
             raise UnreadableFile(
                 f"{path}: the certificate does not belong to this scheme: "
-                f"{key} is {claimed.get(key)!r}, proven {value!r}"
+                f"{key} is {short(found)}, proven {value if isinstance(value, list) else short(value)}"
             )
+
+
+def _check_keys(content: dict[str, Any], required: set[str], optional: set[str], where: str = "") -> None:
+    missing, unknown = required - content.keys(), content.keys() - required - optional
+    what = [
+        f"{kind} [{', '.join(short(key) for key in sorted(keys)[:3])}{', ...' * (len(keys) > 3)}]"
+        for kind, keys in (("missing", missing), ("unknown", unknown))
+        if keys
+    ]
+    if what:
+        raise InvalidInput(f"{where}keys {' and '.join(what)}")
 
 
 def _integer(value: Any, what: str, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InvalidInput(f"{what} is {_short(value)}; an integer in {low}..{high} is needed")
+        raise InvalidInput(f"{what} is {short(value)}; an integer in {low}..{high} is needed")
     return value
-
-
-def _short(value: Any) -> str:
-    text = repr(value) if not isinstance(value, list | dict) else f"a {type(value).__name__}"
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def _matrix(content: Any, name: str, rows: int, columns: int) -> tuple[list[list[int]], int]:
@@ -120,25 +141,25 @@ def _matrix(content: Any, name: str, rows: int, columns: int) -> tuple[list[list
         raise InvalidInput(f'{name} must be an object with "denominator" and "rows"')
     denominator = content["denominator"]
     if isinstance(denominator, bool) or not isinstance(denominator, int) or denominator < 1:
-        raise InvalidInput(f"{name}: denominator is {_short(denominator)}; a positive integer is needed")
+        raise InvalidInput(f"{name}: denominator is {short(denominator)}; a positive integer is needed")
     found = content["rows"]
     if not isinstance(found, list) or len(found) != rows:
-        count = len(found) if isinstance(found, list) else _short(found)
+        count = len(found) if isinstance(found, list) else short(found)
         raise InvalidInput(f"{name}: {count} rows, but format and rank need {rows}")
     for r, row in enumerate(found):
         if not isinstance(row, list) or len(row) != columns:
-            count = len(row) if isinstance(row, list) else _short(row)
+            count = len(row) if isinstance(row, list) else short(row)
             raise InvalidInput(f"{name}: row {r} has {count} entries, but format and rank need {columns}")
         for c, value in enumerate(row):
             if type(value) is not int:
-                raise InvalidInput(f"{name}[{r}][{c}] is {_short(value)}; an integer is needed")
+                raise InvalidInput(f"{name}[{r}][{c}] is {short(value)}; an integer is needed")
     return found, denominator
 
 
 def _scheme_from(content: dict[str, Any]) -> Scheme:
     form = content["format"]
     if not isinstance(form, list) or len(form) != 3:
-        raise InvalidInput(f"format is {_short(form)}; three integers [n, m, p] are needed")
+        raise InvalidInput(f"format is {short(form)}; three integers [n, m, p] are needed")
     target = MatrixProduct(*(_integer(value, "format", 1, MAX_DIMENSION) for value in form))
     rank = _integer(content["rank"], "rank", 0, 2**31)
     a, b, c = target.shape
@@ -147,31 +168,30 @@ def _scheme_from(content: dict[str, Any]) -> Scheme:
         for name, rows, columns in (("U", rank, a), ("V", rank, b), ("W", c, rank))
     ]
     if not isinstance(content["ring"], str):
-        raise InvalidInput(f"ring is {_short(content['ring'])}; a string is needed")
+        raise InvalidInput(f"ring is {short(content['ring'])}; a string is needed")
     ring = Ring.parse(content["ring"])
     scheme = Scheme(
         target,
         *(rows for rows, _ in matrices),
         denominators=(matrices[0][1], matrices[1][1], matrices[2][1]),
         ring=ring,
-        provenance=_provenance(content.get("provenance")),
+        provenance=_provenance(content["provenance"]) if "provenance" in content else Provenance(),
     )
     if "ternary" in content and content["ternary"] is not scheme.ternary:
-        raise InvalidInput(f"ternary is {_short(content['ternary'])}, but the factors say {scheme.ternary}")
+        raise InvalidInput(f"ternary is {short(content['ternary'])}, but the factors say {scheme.ternary}")
     return scheme
 
 
 def _provenance(content: Any) -> Provenance:
-    if content is None:
-        return Provenance()
     if not isinstance(content, dict) or not content.keys() <= {"configuration", "method", "seed", "version"}:
         raise InvalidInput("provenance must be an object with method, seed, configuration and version")
     method, seed = content.get("method", "unknown"), content.get("seed")
     configuration, version = content.get("configuration", {}), content.get("version", "unknown")
-    if not isinstance(method, str) or not isinstance(version, str):
-        raise InvalidInput("provenance: method and version must be strings")
+    for name, value in (("method", method), ("version", version)):
+        if not isinstance(value, str):
+            raise InvalidInput(f"provenance: {name} is {short(value)}; a string is needed")
     if seed is not None:
         seed = _integer(seed, "provenance: seed", -(2**63), 2**64)
     if not isinstance(configuration, dict):
-        raise InvalidInput("provenance: configuration must be an object")
+        raise InvalidInput(f"provenance: configuration is {short(configuration)}, not an object")
     return Provenance(method, seed, configuration, version)

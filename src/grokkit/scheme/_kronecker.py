@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from grokkit.scheme._errors import InvalidInput
+from grokkit.scheme._files import short
 from grokkit.scheme._ring import Q, Ring
 from grokkit.scheme._scheme import MAX_FACTOR_ENTRIES, Provenance, Scheme, magnitude
 from grokkit.scheme._target import MatrixProduct
+
+MAX_LEVELS: Final = 1024
 
 
 def _format(scheme: Scheme) -> tuple[int, int, int]:
@@ -74,11 +79,13 @@ def expand(scheme: Scheme, levels: int) -> Scheme:
     '<4,4,4;49>'
     """
     if isinstance(levels, bool) or not isinstance(levels, int | np.integer) or levels < 0:
-        raise InvalidInput(f"levels is {levels!r}; a whole number of at least 0 is needed")
+        raise InvalidInput(f"levels is {short(levels)}; a whole number of at least 0 is needed")
     if levels == 1:
         return scheme
     _format(scheme)
-    if levels * np.log2(max(scheme.rank, 2)) > 32:
+    if levels > MAX_LEVELS:
+        raise InvalidInput(f"levels is {short(levels)}; at most {MAX_LEVELS} are expanded")
+    if levels * np.log2(max(scheme.rank, 1)) > 32:
         raise InvalidInput(f"{scheme.name} to the power {levels} has {scheme.rank}^{levels} products: too many")
     one = np.ones((1, 1), dtype=np.int64)
     result = Scheme(MatrixProduct(1, 1, 1), one, one, one, ring=scheme.ring)

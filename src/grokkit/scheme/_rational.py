@@ -5,22 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import TypeAlias
+from numbers import Rational
+from typing import Any, TypeAlias
+
+from grokkit.scheme._errors import InvalidInput
+from grokkit.scheme._files import short
 
 Vector: TypeAlias = tuple[Fraction, ...]
 Matrix: TypeAlias = tuple[tuple[Fraction, ...], ...]
 
 
-def matrix(rows: Iterable[Iterable[Fraction | int]]) -> Matrix:
-    """Rows of exact numbers as a `Matrix`. Floats are refused: they are not what they look like."""
-    result = []
-    for row in rows:
-        row = tuple(row)
-        for value in row:
-            if isinstance(value, float):
-                raise TypeError(f"{value!r} is a float; give an exact integer or Fraction")
-        result.append(tuple(Fraction(value) for value in row))
-    return tuple(result)
+def rational(value: Any) -> Fraction:
+    """An exact number as a `Fraction` of Python integers. Floats are refused: they are not what they look like."""
+    if type(value) is Fraction and type(value.numerator) is type(value.denominator) is int:
+        return value
+    if isinstance(value, bool) or not isinstance(value, Rational):
+        raise InvalidInput(f"{short(value)} is not exact; give an integer or a Fraction")
+    return Fraction(int(value.numerator), int(value.denominator))
+
+
+def matrix(rows: Iterable[Iterable[Any]]) -> Matrix:
+    """Rows of exact numbers (see `rational`) as a `Matrix`."""
+    return tuple(tuple(rational(value) for value in row) for row in rows)
 
 
 def identity(size: int) -> Matrix:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 from grokkit.scheme._errors import InvalidInput
+from grokkit.scheme._files import short
+
+MAX_CHARACTERISTIC: Final = 2**31
 
 
 def is_prime(number: int) -> bool:
@@ -47,6 +50,15 @@ class Ring:
     characteristic: int
     fractions: bool
 
+    def __post_init__(self) -> None:
+        p = self.characteristic
+        if type(p) is not int or type(self.fractions) is not bool:
+            raise InvalidInput(f"ring: characteristic {short(p)} must be an integer, fractions a truth value")
+        if p and not (p < MAX_CHARACTERISTIC and is_prime(p)):
+            raise InvalidInput(f"ring GF({short(p)}): {short(p)} is not a prime below 2^31")
+        if p and self.fractions:
+            raise InvalidInput(f"ring GF({p}) has no fractions; use fractions=False")
+
     @classmethod
     def parse(cls, text: str) -> Ring:
         """Read ``Z``, ``Q`` or ``GF(p)`` with p prime and below 2^31."""
@@ -54,13 +66,10 @@ class Ring:
             return cls(0, False)
         if text == "Q":
             return cls(0, True)
-        match = re.fullmatch(r"GF\((\d{1,10})\)", text)
+        match = re.fullmatch(r"GF\(([1-9][0-9]{0,9})\)", text)
         if match is None:
-            raise InvalidInput(f"ring {text!r} is not understood; write Z, Q or GF(p)")
-        p = int(match.group(1))
-        if p >= 2**31 or not is_prime(p):
-            raise InvalidInput(f"ring {text!r}: {p} is not a prime below 2^31")
-        return cls(p, False)
+            raise InvalidInput(f"ring {short(text)} is not understood; write Z, Q or GF(p)")
+        return cls(int(match.group(1)), False)
 
     def __str__(self) -> str:
         if self.characteristic:

@@ -39,7 +39,8 @@ def sandwiched(scheme: Scheme, P: Any, Q: Any, R: Any) -> Scheme:
 
     P (n × n), Q (m × m) and R (p × p) are invertible, with integers or `Fraction`s. Factors become
     u → P⁻ᵀ u Qᵀ, v → Q⁻ᵀ v Rᵀ, w → P w R⁻¹. Laws: the result is exact if the scheme is, and
-    sandwiching by (P₂P₁, Q₂Q₁, R₂R₁) is sandwiching by (P₁,Q₁,R₁), then by (P₂,Q₂,R₂).
+    sandwiching by (P₂P₁, Q₂Q₁, R₂R₁) is sandwiching by (P₁,Q₁,R₁), then by (P₂,Q₂,R₂). The ring is Z
+    where the result has no denominators and Q elsewhere.
 
     Raises `InvalidInput` for a singular or ill-shaped matrix. Source: de Groote (1978), "On varieties
     of optimal algorithms for the computation of bilinear mappings".

@@ -12,9 +12,19 @@ import numpy as np
 from jaxtyping import Int, Int64
 
 from grokkit.scheme._errors import InvalidInput
+from grokkit.scheme._files import short
 
 MAX_DIMENSION: Final = 1024
 """Largest n, m or p of a format: a flat tensor index stays below (1024²)³ = 2⁶⁰ and fits 64 bits."""
+
+
+def immutable(array: np.ndarray) -> np.ndarray:
+    """The same array, which nothing makes writeable again: int64 over immutable bytes, objects as a read-only view."""
+    if array.dtype == np.int64 and array.size:
+        return np.frombuffer(array.tobytes(), dtype=np.int64).reshape(array.shape)
+    array = array.copy()
+    array.setflags(write=False)
+    return array.view()
 
 
 class Target(ABC):
@@ -46,7 +56,7 @@ class Target(ABC):
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """The keys that identify this target in a scheme file."""
+        """The keys that identify this target in a scheme file; `Scheme` refuses those that it uses itself."""
 
     @property
     @abstractmethod
@@ -82,17 +92,20 @@ class MatrixProduct(Target):
     def __post_init__(self) -> None:
         for letter, value in zip("nmp", (self.n, self.m, self.p), strict=True):
             if isinstance(value, bool) or not isinstance(value, int | np.integer):
-                raise InvalidInput(f"format: {letter} is {value!r}; it must be an integer")
+                raise InvalidInput(f"format: {letter} is {short(value)}; it must be an integer")
             if not 1 <= value <= MAX_DIMENSION:
-                raise InvalidInput(f"format: {letter} is {value}; it must lie in 1..{MAX_DIMENSION}")
+                raise InvalidInput(f"format: {letter} is {short(value)}; it must lie in 1..{MAX_DIMENSION}")
             object.__setattr__(self, letter, int(value))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return MatrixProduct, self.format
 
     @classmethod
     def parse(cls, text: str) -> MatrixProduct:
         """Read ``2x2x2``, ``2,2,2`` or ``<2,2,2>``."""
-        match = re.fullmatch(r"<?\s*(\d{1,6})\s*[x,]\s*(\d{1,6})\s*[x,]\s*(\d{1,6})\s*>?", text.strip())
+        match = re.fullmatch(r"<?\s*([0-9]{1,6})\s*[x,]\s*([0-9]{1,6})\s*[x,]\s*([0-9]{1,6})\s*>?", text.strip())
         if match is None:
-            raise InvalidInput(f"format {text!r} is not understood; write it as 2x2x2 (n x m x p)")
+            raise InvalidInput(f"format {short(text)} is not understood; write it as 2x2x2 (n x m x p)")
         return cls(*(int(group) for group in match.groups()))
 
     @classmethod
@@ -120,7 +133,7 @@ class MatrixProduct(Target):
     def _entries(self) -> tuple[np.ndarray, np.ndarray]:
         i, k, j = np.meshgrid(np.arange(self.n), np.arange(self.m), np.arange(self.p), indexing="ij")
         index = np.stack([(i * self.m + k), (k * self.p + j), (i * self.p + j)], axis=-1).reshape(-1, 3)
-        return index.astype(np.int64), np.ones(len(index), dtype=np.int64)
+        return immutable(index.astype(np.int64)), immutable(np.ones(len(index), dtype=np.int64))
 
     @property
     def entries(self) -> tuple[Int64[np.ndarray, "nonzeros 3"], Int64[np.ndarray, " nonzeros"]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final, final
@@ -14,16 +15,16 @@ from grokkit.scheme._errors import InvalidInput
 from grokkit.scheme._scheme import Scheme, magnitude
 from grokkit.scheme._target import Target
 
-CHUNK_TERMS: Final = 2**22
-"""Terms held at once by the sparse sum: bounds its memory to a few hundred megabytes."""
-MAX_TERMS: Final = 2**36
-"""Work past which `verify` declines: about an hour of one core."""
-MAX_NONZEROS: Final = 2**24
+BLOCK_TERMS: Final = 2**21
+"""Terms, or tensor entries, held at once: bounds the memory beyond the scheme's own to some 200 MiB."""
+MAX_FLOAT64: Final = 2**40
+MAX_INT64: Final = 2**34
+MAX_EXACT: Final = 2**28
+"""Work past which `verify` declines, by arithmetic: each is a few minutes of one core."""
+MAX_NONZEROS: Final = 2**22
 """Largest target, in nonzero entries, that is written out."""
 EXACT_FLOAT64: Final = 2**53
 EXACT_INT64: Final = 2**63
-DENSE_TENSOR: Final = 2**26
-"""Largest tensor kept as a dense accumulator (512 MiB of int64)."""
 
 _ISSUED_BY_VERIFY = object()
 
@@ -95,9 +96,21 @@ class Refuted(ArithmeticError):
         a, b, c = (scheme.target.variable(side, position) for side, position in enumerate(index))
         super().__init__(
             f"{scheme.name} is not exact over {scheme.ring}: the coefficient of {a} {b} in {c} "
-            f"(tensor entry {index[0]}, {index[1]}, {index[2]}) is {found}, expected {expected}; "
+            f"(tensor entry {index[0]}, {index[1]}, {index[2]}) is {_shown(found)}, expected {_shown(expected)}; "
             f"{wrong} of {self.equations} equations fail"
         )
+
+
+def _shown(number: Any) -> str:
+    """A rational, its middle left out where it is long."""
+    large = max(abs(number.numerator), number.denominator) >= 10**24
+    return f"about {_power_of_ten(number)}" if large else str(number)
+
+
+def _power_of_ten(number: Any) -> str:
+    """Sign and order of magnitude of a rational whose digits nobody wants to read."""
+    bits = abs(number.numerator).bit_length() - number.denominator.bit_length()
+    return f"{'-' if number < 0 else ''}10^{round(bits * 0.30103)}"
 
 
 def verify(scheme: Scheme) -> Certificate:
@@ -120,23 +133,16 @@ def verify(scheme: Scheme) -> Certificate:
             f"{scheme.name}: the target has {scheme.target.nonzeros} nonzero entries, more than "
             f"{MAX_NONZEROS}; prove its factors before composing them"
         )
-    terms, slab_products = _work(scheme)
-    du, dv, dw = scheme.denominators
-    scale = du * dv * dw
-    bound = _term_bound(scheme) + scale * magnitude(scheme.target.entries[1])
-    if min(terms, slab_products) > MAX_TERMS:
+    equations = _Equations.of(scheme)
+    way, work, limit = equations.cheapest()
+    if work > limit:
         raise InvalidInput(
-            f"{scheme.name}: the proof needs {min(terms, slab_products):.2g} products, more than "
-            f"{MAX_TERMS:.2g}; prove its factors before composing them"
+            f"{scheme.name}: the proof needs {_power_of_ten(Fraction(work))} products, more than "
+            f"{_power_of_ten(Fraction(limit))}; prove its factors before composing them"
         )
-    if bound < EXACT_FLOAT64 and 40 * terms > slab_products + CHUNK_TERMS:
-        wrong = _mismatches_by_slabs(scheme, scale)
-    elif bound < EXACT_INT64:
-        wrong = _mismatches_sparse(scheme, scale)
-    else:
-        wrong = _mismatches_exact(scheme, scale)
-    if len(wrong):
-        raise _refutation(scheme, wrong)
+    wrong, first = equations.wrong(way)
+    if first is not None:
+        raise _refutation(scheme, wrong, first)
     return Certificate(
         digest=scheme.digest,
         target=scheme.target,
@@ -149,6 +155,158 @@ def verify(scheme: Scheme) -> Certificate:
     )
 
 
+@final
+@dataclass(frozen=True)
+class _Equations:
+    """The tensor equations of a scheme over its common denominator: Σ_r u_ri v_rj w_rk = scale · T_ijk.
+
+    They are checked in blocks: one i, some consecutive j, every k.
+    """
+
+    u: np.ndarray
+    v: np.ndarray
+    w: np.ndarray
+    """Factors, a row for each slot; slots that contribute nothing are left out."""
+    target: Target
+    scale: int
+    characteristic: int
+
+    @classmethod
+    def of(cls, scheme: Scheme) -> _Equations:
+        rows = (scheme.U, scheme.V, scheme.W.T)
+        live = np.logical_and.reduce([(matrix != 0).any(axis=1) for matrix in rows])
+        u, v, w = (matrix[live] for matrix in rows)
+        du, dv, dw = scheme.denominators
+        return cls(u, v, w, scheme.target, du * dv * dw, scheme.ring.characteristic)
+
+    def cheapest(self) -> tuple[str, int, int]:
+        """The cheapest arithmetic that is exact here, its work in products, and how much is admitted.
+
+        Every live slot has entries of magnitude 1 at least, so the bound holds for u v and v w as well.
+        """
+        bound = self._bound()
+        u, v, w = ((matrix != 0).sum(axis=1).astype(object) for matrix in (self.u, self.v, self.w))
+        terms = int((u * v * w).sum())
+        _, b, c = self.target.shape
+        dense = int(u.sum()) * b * c
+        if bound < EXACT_FLOAT64 and dense < 40 * terms:
+            return "float64", dense, MAX_FLOAT64
+        return ("int64", terms, MAX_INT64) if bound < EXACT_INT64 else ("object", terms, MAX_EXACT)
+
+    def _bound(self) -> int:
+        """A bound on every partial sum, in Python integers."""
+        slots = zip(*(_slot_magnitudes(matrix) for matrix in (self.u, self.v, self.w)), strict=True)
+        return sum(u * v * w for u, v, w in slots) + self.scale * magnitude(self.target.entries[1])
+
+    def wrong(self, way: str) -> tuple[int, tuple[int, int, int] | None]:
+        """How many equations fail, and the first that does in lexicographic order."""
+        count, first = 0, None
+        for low, high in self._blocks(way):
+            block = self._float64_block(low, high) if way == "float64" else self._sparse_block(low, high, way)
+            for i, bad in block:
+                if len(bad):
+                    count += len(bad)
+                    j, k = divmod(int(bad[0]), self.target.shape[2])
+                    found = (i, low + j, k)
+                    first = found if first is None else min(first, found)
+        return count, first
+
+    def _blocks(self, way: str) -> Iterator[tuple[int, int]]:
+        """Ranges of j whose terms, for one i, fit the memory."""
+        _, b, c = self.target.shape
+        per_slot = (self.w != 0).sum(axis=1)
+        weights = np.full(b, c) if way == "float64" else (self.v != 0).T.astype(np.int64) @ per_slot
+        low, held = 0, 0
+        for j, weight in enumerate(weights.tolist()):
+            if held and held + weight > BLOCK_TERMS:
+                yield low, j
+                low, held = j, 0
+            held += weight
+        if b:
+            yield low, b
+
+    def _expected(self, low: int, high: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """For each i: positions in the block where the target is not zero, and scale times its entries there."""
+        index, values = self.target.entries
+        a, _, c = self.target.shape
+        starts = np.searchsorted(index[:, 0], np.arange(a + 1))
+        for i in range(a):
+            here = index[starts[i] : starts[i + 1], 1:]
+            inside = (here[:, 0] >= low) & (here[:, 0] < high)
+            chosen = values[starts[i] : starts[i + 1]][inside]
+            yield (here[inside, 0] - low) * c + here[inside, 1], chosen.astype(object) * self.scale
+
+    def _float64_block(self, low: int, high: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Dense factors: the block is V^T diag(u_i) W, exact below 2^53."""
+        v, w = self.v[:, low:high].astype(np.float64), self.w.astype(np.float64)
+        for i, (flat, values) in enumerate(self._expected(low, high)):
+            slots = np.flatnonzero(self.u[:, i])
+            block = ((v[slots] * self.u[slots, i, None].astype(np.float64)).T @ w[slots]).ravel()
+            block[flat] -= values.astype(np.float64)
+            yield i, np.flatnonzero(np.mod(block, self.characteristic) if self.characteristic else block)
+
+    def _sparse_block(self, low: int, high: int, way: str) -> Iterator[tuple[int, np.ndarray]]:
+        """Sparse factors: all nonzero terms, added up by their place in the block."""
+        pairs = _Pairs.of(self.v[:, low:high], self.w, way)
+        size = (high - low) * self.target.shape[2]
+        by_input, slots = np.nonzero(self.u.T)
+        starts = np.searchsorted(by_input, np.arange(self.target.shape[0] + 1))
+        for i, (flat, values) in enumerate(self._expected(low, high)):
+            here = slots[starts[i] : starts[i + 1]]
+            places, terms = pairs.times(here, self.u[here, i])
+            places, terms = np.concatenate([flat, places]), np.concatenate([-values.astype(way), terms])
+            if way == "int64" and size <= BLOCK_TERMS and size <= 64 * len(terms):
+                sums = np.zeros(size, dtype=np.int64)
+                np.add.at(sums, places, terms)
+                yield i, np.flatnonzero(sums % self.characteristic if self.characteristic else sums)
+            else:
+                yield i, _nonzero_sums(places, terms, self.characteristic)
+
+
+@final
+@dataclass(frozen=True)
+class _Pairs:
+    """The outer product v_r ⊗ w_r of every slot, sparse, one slot after another."""
+
+    places: Int64[np.ndarray, " pairs"]
+    values: np.ndarray
+    starts: Int64[np.ndarray, " slots_plus_one"]
+
+    @classmethod
+    def of(cls, v: np.ndarray, w: np.ndarray, dtype: str) -> _Pairs:
+        slot, j = np.nonzero(v)
+        slot_w, k = np.nonzero(w)
+        starts_w = np.searchsorted(slot_w, np.arange(len(w) + 1))
+        at, counts = _ranges(starts_w, slot)
+        repeated_j, repeated_slot = np.repeat(j, counts), np.repeat(slot, counts)
+        left, right = np.repeat(v[slot, j], counts), w[repeated_slot, k[at]]
+        starts = np.searchsorted(repeated_slot, np.arange(len(v) + 1))
+        return cls(repeated_j * w.shape[1] + k[at], left.astype(dtype) * right.astype(dtype), starts)
+
+    def times(self, slots: np.ndarray, factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Places and values of the pairs of some slots, each slot's multiplied by its factor."""
+        at, counts = _ranges(self.starts, slots)
+        return self.places[at], self.values[at] * np.repeat(factors.astype(self.values.dtype), counts)
+
+
+def _ranges(starts: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The indices starts[x], ..., starts[x + 1] - 1 for each x of `which`, joined; and how many each has."""
+    counts = starts[which + 1] - starts[which]
+    offsets = np.cumsum(counts) - counts
+    return np.arange(int(counts.sum())) + np.repeat(starts[which] - offsets, counts), counts
+
+
+def _nonzero_sums(places: np.ndarray, terms: np.ndarray, characteristic: int) -> np.ndarray:
+    """Places, ascending, whose terms do not add up to zero."""
+    order = np.argsort(places, kind="stable")
+    places, terms = places[order], terms[order]
+    first = np.flatnonzero(np.diff(places, prepend=-1))
+    if not len(first):
+        return places
+    sums = np.add.reduceat(terms, first)
+    return places[first][(sums % characteristic if characteristic else sums) != 0]
+
+
 def _slot_magnitudes(matrix: np.ndarray) -> list[int]:
     """Largest absolute entry of each row."""
     if matrix.dtype == object:
@@ -158,137 +316,15 @@ def _slot_magnitudes(matrix: np.ndarray) -> list[int]:
     return [max(abs(int(high)), abs(int(low))) for high, low in zip(matrix.max(1), matrix.min(1), strict=True)]
 
 
-def _term_bound(scheme: Scheme) -> int:
-    """A bound on Σ_r |u_ri v_rj w_kr| for every (i, j, k), in Python integers."""
-    return sum(
-        u * v * w
-        for u, v, w in zip(
-            _slot_magnitudes(scheme.U), _slot_magnitudes(scheme.V), _slot_magnitudes(scheme.W.T), strict=True
-        )
-    )
-
-
-def _work(scheme: Scheme) -> tuple[int, int]:
-    """Number of terms of the sparse sum, and of products of the slab method."""
-    u, v, w = ((matrix != 0).sum(1).astype(object) for matrix in (scheme.U, scheme.V, scheme.W.T))
-    _, b, c = scheme.target.shape
-    return int((u * v * w).sum()), int(u.sum()) * b * c
-
-
-def _mismatches_by_slabs(scheme: Scheme, scale: int) -> Int64[np.ndarray, "wrong 3"]:
-    """Dense factors: for each i the (b × c) slab V^T diag(u_i) W^T in float64, exact below 2^53."""
-    v, w = scheme.V.astype(np.float64), scheme.W.T.astype(np.float64)
-    index, values = scheme.target.entries
-    starts = np.searchsorted(index[:, 0], np.arange(scheme.target.shape[0] + 1))
-    wrong = []
-    for i in range(scheme.target.shape[0]):
-        slots = np.flatnonzero(scheme.U[:, i])
-        slab = (v[slots] * scheme.U[slots, i, None].astype(np.float64)).T @ w[slots]
-        here = slice(starts[i], starts[i + 1])
-        slab[index[here, 1], index[here, 2]] -= values[here].astype(np.float64) * scale
-        if scheme.ring.characteristic:
-            slab = np.mod(slab, scheme.ring.characteristic)
-        bad = np.argwhere(slab != 0)
-        if len(bad):
-            wrong.append(np.column_stack([np.full(len(bad), i), bad]))
-    return np.concatenate(wrong).astype(np.int64) if wrong else np.empty((0, 3), dtype=np.int64)
-
-
-def _slot_terms(scheme: Scheme, slot: int) -> tuple[np.ndarray, np.ndarray]:
-    """Flat tensor indices and values of one slot's outer product u ⊗ v ⊗ w."""
-    _, b, c = scheme.target.shape
-    u, v, w = scheme.U[slot], scheme.V[slot], scheme.W[:, slot]
-    iu, iv, iw = np.flatnonzero(u), np.flatnonzero(v), np.flatnonzero(w)
-    ij = iu[:, None] * b + iv
-    flat = ij[:, :, None] * c + iw
-    values = (u[iu, None] * v[iv])[:, :, None] * w[iw]
-    return flat.ravel(), values.ravel()
-
-
-def _mismatches_sparse(scheme: Scheme, scale: int) -> Int64[np.ndarray, "wrong 3"]:
-    """Sum of all nonzero terms in int64, by flat tensor index."""
-    a, b, c = scheme.target.shape
-    index, values = scheme.target.entries
-    target_flat = (index[:, 0] * b + index[:, 1]) * c + index[:, 2]
-    accumulator = _DenseSum(a * b * c) if a * b * c <= DENSE_TENSOR else _SortedSum()
-    accumulator.add(target_flat, -values * scale)
-    pending: list[tuple[np.ndarray, np.ndarray]] = []
-    held = 0
-    for slot in range(scheme.rank):
-        pending.append(_slot_terms(scheme, slot))
-        held += len(pending[-1][0])
-        if held >= CHUNK_TERMS or slot == scheme.rank - 1:
-            accumulator.add(*(np.concatenate(part) for part in zip(*pending, strict=True)))
-            pending, held = [], 0
-    flat = accumulator.nonzero(scheme.ring.characteristic)
-    return np.column_stack(np.unravel_index(flat, (a, b, c))).astype(np.int64)
-
-
-@final
-class _DenseSum:
-    """Running sum over a dense int64 tensor."""
-
-    def __init__(self, size: int) -> None:
-        self._sum = np.zeros(size, dtype=np.int64)
-
-    def add(self, flat: np.ndarray, values: np.ndarray) -> None:
-        np.add.at(self._sum, flat, values)
-
-    def nonzero(self, characteristic: int) -> np.ndarray:
-        return np.flatnonzero(self._sum % characteristic if characteristic else self._sum)
-
-
-@final
-class _SortedSum:
-    """Running sum over sorted distinct indices, for tensors too large to hold."""
-
-    def __init__(self) -> None:
-        self._flat = np.empty(0, dtype=np.int64)
-        self._sum = np.empty(0, dtype=np.int64)
-
-    def add(self, flat: np.ndarray, values: np.ndarray) -> None:
-        flat, values = np.concatenate([self._flat, flat]), np.concatenate([self._sum, values])
-        order = np.argsort(flat, kind="stable")
-        flat, values = flat[order], values[order]
-        first = np.flatnonzero(np.diff(flat, prepend=-1))
-        sums = np.add.reduceat(values, first) if len(first) else values
-        keep = sums != 0
-        self._flat, self._sum = flat[first][keep], sums[keep]
-
-    def nonzero(self, characteristic: int) -> np.ndarray:
-        return self._flat[self._sum % characteristic != 0] if characteristic else self._flat
-
-
-def _mismatches_exact(scheme: Scheme, scale: int) -> Int64[np.ndarray, "wrong 3"]:
-    """The same sum in Python integers of any size."""
-    index, values = scheme.target.entries
-    total: dict[tuple[int, int, int], int] = {
-        (int(i), int(j), int(k)): -int(value) * scale for (i, j, k), value in zip(index, values, strict=True)
-    }
-    columns = [
-        [[(int(i), int(row[i])) for i in np.flatnonzero(row)] for row in matrix]
-        for matrix in (scheme.U, scheme.V, scheme.W.T)
-    ]
-    for u, v, w in zip(*columns, strict=True):
-        for i, x in u:
-            for j, y in v:
-                xy = x * y
-                for k, z in w:
-                    total[i, j, k] = total.get((i, j, k), 0) + xy * z
-    p = scheme.ring.characteristic
-    wrong = sorted(key for key, value in total.items() if (value % p if p else value))
-    return np.array(wrong, dtype=np.int64).reshape(-1, 3)
-
-
-def _refutation(scheme: Scheme, wrong: np.ndarray) -> Refuted:
+def _refutation(scheme: Scheme, wrong: int, first: tuple[int, int, int]) -> Refuted:
     """The exception for the first wrong entry, its value recomputed in exact arithmetic."""
-    i, j, k = (int(value) for value in wrong[np.lexsort(wrong.T[::-1])[0]])
+    i, j, k = first
     du, dv, dw = scheme.denominators
     total = sum(int(u) * int(v) * int(w) for u, v, w in zip(scheme.U[:, i], scheme.V[:, j], scheme.W[k], strict=True))
     found = Fraction(total, du * dv * dw)
     index, values = scheme.target.entries
-    at = np.flatnonzero((index == (i, j, k)).all(axis=1))
+    at = np.flatnonzero((index == first).all(axis=1))
     expected = int(values[at[0]]) if len(at) else 0
     if scheme.ring.characteristic:
         found = Fraction(total % scheme.ring.characteristic)
-    return Refuted(scheme, (i, j, k), expected, found, len(wrong))
+    return Refuted(scheme, first, expected, found, wrong)

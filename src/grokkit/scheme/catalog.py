@@ -15,9 +15,11 @@ from typing import Final, final
 import numpy as np
 
 from grokkit.scheme._errors import InvalidInput
+from grokkit.scheme._files import short
 from grokkit.scheme._json import load
 from grokkit.scheme._scheme import MAX_FACTOR_ENTRIES, Provenance, Scheme
 from grokkit.scheme._target import MatrixProduct
+from grokkit.scheme._verify import verify
 
 _STORED: Final = {"strassen": "2x2x2:7", "winograd": "2x2x2:7"}
 """Names of the stored schemes and their keys; the first of a key is the one that the key gives."""
@@ -45,9 +47,11 @@ def standard(n: int, m: int, p: int) -> Scheme:
 
 @cache
 def _stored(name: str) -> Scheme:
-    # Stored files carry no certificate: the tests prove every one of them again.
+    # Stored files carry no certificate: each is proven on first use, so that a changed file is not served.
     with resources.as_file(resources.files("grokkit.scheme") / "data" / f"{name}.json") as path:
-        return load(Path(path))
+        scheme = load(Path(path))
+    verify(scheme)
+    return scheme
 
 
 @final
@@ -60,12 +64,12 @@ class Catalog:
     27
     """
 
-    def __getitem__(self, key: str) -> Scheme:
+    def __getitem__(self, key: object) -> Scheme:
         """The scheme of that name or key. Raises `KeyError` with what is there instead."""
-        name = key.strip().lower()
+        name = key.strip().lower() if isinstance(key, str) else ""
         if name in _STORED:
             return _stored(name)
-        match = re.fullmatch(r"(\d+x\d+x\d+):(\d+)", name)
+        match = re.fullmatch(r"([0-9]{1,6}x[0-9]{1,6}x[0-9]{1,6}):([0-9]{1,18})", name)
         if match:
             for stored, stored_key in _STORED.items():
                 if stored_key == name:
@@ -75,13 +79,13 @@ class Catalog:
             if int(match.group(2)) == n * m * p:
                 return standard(n, m, p)
         raise KeyError(
-            f"no scheme {key!r} in the catalog; there are {', '.join(self)} and the standard "
+            f"no scheme {short(key)} in the catalog; there are {', '.join(self)} and the standard "
             "algorithm of every format, such as 3x4x5:60"
         )
 
     def __contains__(self, key: object) -> bool:
         try:
-            self[str(key)]
+            self[key]
         except (KeyError, InvalidInput):
             return False
         return True

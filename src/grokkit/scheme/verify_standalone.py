@@ -13,107 +13,170 @@ which its coefficients make sense, exactly if for all i, j, k
 
     sum over r of  U[r][i] V[r][j] W[k][r]   =   1 if a_i b_j is a term of c_k, else 0,
 
-which is what is checked here, in exact rational arithmetic, or modulo p over GF(p). Exit status:
-0 all exact, 1 one is not, 2 one could not be read.
+which is what is checked here, in integers over the common denominator, or modulo p over GF(p). What
+else the file claims (ternary, certificate) must be true as well. Exit status: 0 all exact, 1 one is
+not, 2 one could not be read.
 """
 
 import hashlib
 import json
+import math
+import re
 import sys
-from fractions import Fraction
+
+REQUIRED = {"U", "V", "W", "format", "grokkit", "rank", "ring", "version"}
+OPTIONAL = {"certificate", "provenance", "ternary"}
+
+
+def need(condition, message):
+    if not condition:
+        raise ValueError(message)
+
+
+def integer(value, low, high):
+    return type(value) is int and low <= value <= high
 
 
 def unique(pairs):
-    if len({key for key, _ in pairs}) != len(pairs):
-        raise ValueError("a key appears twice")
+    need(len({key for key, _ in pairs}) == len(pairs), "a key appears twice")
     return dict(pairs)
 
 
-def read(path):
-    """The factor matrices as lists of rows of (column, coefficient) for the nonzero coefficients."""
-    with open(path, encoding="utf-8") as stream:  # noqa: PTH123
-        data = json.load(stream, object_pairs_hook=unique)
-    if data["grokkit"] != "scheme" or data["version"] != 1:
-        raise ValueError("not a grokkit scheme file of version 1")
-    n, m, p = data["format"]
-    rank = data["rank"]
-    factors = []
-    for name, rows, columns in (("U", rank, n * m), ("V", rank, m * p), ("W", n * p, rank)):
-        matrix, denominator = data[name]["rows"], data[name]["denominator"]
-        if type(denominator) is not int or denominator < 1:
-            raise ValueError(f"{name}: bad denominator")
-        if len(matrix) != rows or any(len(row) != columns for row in matrix):
-            raise ValueError(f"{name} must be {rows} x {columns}")
-        if any(type(value) is not int for row in matrix for value in row):
-            raise ValueError(f"{name} holds something that is not an integer")
-        factors.append([[(c, Fraction(x, denominator)) for c, x in enumerate(row) if x] for row in matrix])
-    return data, (n, m, p), rank, factors
+def finite(text):
+    need(math.isfinite(float(text)), "a number is not finite")
+    return float(text)
+
+
+def parse(path):
+    with open(path, "rb") as stream:  # noqa: PTH123
+        text = stream.read(48 * 2**20 + 1)
+    need(len(text) <= 48 * 2**20 and all(text.count(mark) <= 2**20 for mark in (b"[", b"{", b'"')), "too large")
+    return json.loads(text.decode("utf-8"), object_pairs_hook=unique, parse_constant=finite, parse_float=finite)
 
 
 def characteristic(ring):
+    """0 for Z and Q, p for GF(p) with a prime p below 2^31."""
     if ring in ("Z", "Q"):
         return 0
-    if ring[:3] == "GF(" and ring[-1] == ")":
-        return int(ring[3:-1])
-    raise ValueError(f"unknown ring {ring!r}")
+    match = re.fullmatch(r"GF\(([1-9][0-9]{0,9})\)", ring)
+    p = int(match.group(1)) if match else 0
+    need(1 < p < 2**31 and all(p % d for d in range(2, math.isqrt(p) + 1)), "the ring is not Z, Q or GF(prime)")
+    return p
 
 
-def wrong_entries(data, form, rank, factors):
+def factor(content, name, rows, columns, ring):
+    """One factor in lowest terms, its coefficients over GF(p) in 0..p-1."""
+    need(isinstance(content, dict) and content.keys() == {"denominator", "rows"}, f"{name} is malformed")
+    matrix, denominator = content["rows"], content["denominator"]
+    need(type(denominator) is int and denominator > 0, f"{name}: bad denominator")
+    need(isinstance(matrix, list) and len(matrix) == rows, f"{name} does not have {rows} rows")
+    need(
+        all(isinstance(row, list) and len(row) == columns for row in matrix), f"{name}: a row has not {columns} entries"
+    )
+    need(all(type(x) is int for row in matrix for x in row), f"{name} holds something that is not an integer")
+    common = math.gcd(denominator, *(x for row in matrix for x in row))
+    need(ring == "Q" or common == denominator, f"{name} has fractions, which need the ring Q")
+    p = characteristic(ring)
+    matrix = [[x // common % p if p else x // common for x in row] for row in matrix]
+    return {"denominator": denominator // common, "rows": matrix}
+
+
+def depth(value):
+    if not isinstance(value, dict | list):
+        return 0
+    return 1 + max(map(depth, value.values() if isinstance(value, dict) else value), default=0)
+
+
+def read(path):
+    """The file's content, checked for form, and the scheme in lowest terms."""
+    data = parse(path)
+    need(isinstance(data, dict) and data.get("grokkit") == "scheme", "not a grokkit scheme file")
+    need(data.keys() >= REQUIRED and data.keys() <= REQUIRED | OPTIONAL, "keys are missing or unknown")
+    need(integer(data["version"], 1, 1), "not version 1")
+    form, rank, ring = data["format"], data["rank"], data["ring"]
+    need(isinstance(form, list) and len(form) == 3 and all(integer(x, 1, 1024) for x in form), "bad format")
+    need(integer(rank, 0, 2**31), "bad rank")
+    need(isinstance(ring, str), "bad ring")
     n, m, p = form
-    U, V, W = factors
-    char = characteristic(data["ring"])
-    if data["ring"] != "Q" and any(x.denominator != 1 for F in factors for row in F for _, x in row):
-        raise ValueError(f"fractions over the ring {data['ring']}")
-    outputs_of_product = [[] for _ in range(rank)]
+    need(n * m * p <= 2**24, "the format is too large to check")
+    scheme = {"format": form, "ring": ring}
+    for name, rows, columns in (("U", rank, n * m), ("V", rank, m * p), ("W", n * p, rank)):
+        scheme[name] = factor(data[name], name, rows, columns, ring)
+    if "ternary" in data:
+        need(data["ternary"] is ternary(scheme), "ternary is not what the factors say")
+    need(isinstance(data.get("certificate", {}), dict), "the certificate is not an object")
+    origin = data.get("provenance", {})
+    need(isinstance(origin, dict) and origin.keys() <= {"configuration", "method", "seed", "version"}, "bad provenance")
+    need(all(isinstance(origin.get(key, ""), str) for key in ("method", "version")), "bad provenance")
+    need(origin.get("seed") is None or integer(origin["seed"], -(2**63), 2**64), "bad provenance")
+    need(
+        isinstance(origin.get("configuration", {}), dict) and depth(origin.get("configuration")) <= 64, "bad provenance"
+    )
+    return data, scheme
+
+
+def ternary(scheme):
+    return all(scheme[f]["denominator"] == 1 and all(-1 <= x <= 1 for r in scheme[f]["rows"] for x in r) for f in "UVW")
+
+
+def wrong_entries(scheme):
+    """The (i, j, k) where the sum is not what it must be."""
+    n, m, p = scheme["format"]
+    U, V, W = ([[(c, x) for c, x in enumerate(row) if x] for row in scheme[name]["rows"]] for name in "UVW")
+    one = math.prod(scheme[name]["denominator"] for name in "UVW")
+    outputs_of_product = [[] for _ in U]
     for k, row in enumerate(W):
         for r, x in row:
             outputs_of_product[r].append((k, x))
     total = {}
-    for r in range(rank):
-        for i, x in U[r]:
-            for j, y in V[r]:
-                for k, z in outputs_of_product[r]:
+    for u, v, w in zip(U, V, outputs_of_product):  # noqa: B905
+        for i, x in u:
+            for j, y in v:
+                for k, z in w:
                     total[i, j, k] = total.get((i, j, k), 0) + x * y * z
     for row in range(n):
         for inner in range(m):
             for column in range(p):
                 key = (row * m + inner, inner * p + column, row * p + column)
-                total[key] = total.get(key, 0) - 1
+                total[key] = total.get(key, 0) - one
+    char = characteristic(scheme["ring"])
     return sorted(key for key, x in total.items() if (x % char if char else x) != 0)
 
 
-def digest(data):
-    """SHA-256 of target, ring and factors in lowest terms, as grokkit's certificates state it."""
-    from math import gcd
+def proven(scheme):
+    """What a certificate for this scheme says; its digest is the SHA-256 of the scheme in lowest terms."""
+    n, m, p = scheme["format"]
+    text = json.dumps(scheme, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode("ascii")).hexdigest()
+    facts = {"digest": digest, "equations": n * n * m * m * p * p, "rank": len(scheme["U"]["rows"])}
+    return facts | {"format": scheme["format"], "ring": scheme["ring"], "ternary": ternary(scheme)}
 
-    content = {"format": data["format"], "ring": data["ring"]}
-    char = characteristic(data["ring"])
-    for name in "UVW":
-        rows, denominator = data[name]["rows"], data[name]["denominator"]
-        common = gcd(denominator, *(x for row in rows for x in row))
-        rows = [[x // common % char if char else x // common for x in row] for row in rows]
-        content[name] = {"denominator": denominator // common, "rows": rows}
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+def check(path):
+    data, scheme = read(path)
+    facts = proven(scheme)
+    name = "<{},{},{};{}> over {}".format(*scheme["format"], facts["rank"], facts["ring"])
+    wrong = wrong_entries(scheme)
+    if wrong:
+        return 1, f"refuted: {name}: {len(wrong)} entries are wrong, the first at {wrong[0]}"
+    if "certificate" in data:
+        claimed = dict(data["certificate"])
+        need(isinstance(claimed.pop("version", None), str), "the certificate has no version")
+        # compared as text: 7, 7.0 and true differ
+        need(json.dumps(claimed, sort_keys=True) == json.dumps(facts, sort_keys=True), "the certificate is not true")
+    return 0, f"exact: {name}, sha256 {facts['digest']}"
 
 
 def main(paths):
-    status = 0
+    worst = 0
     for path in paths:
         try:
-            data, form, rank, factors = read(path)
-            wrong = wrong_entries(data, form, rank, factors)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            print(f"{path}: unreadable: {error}")
-            status = 2
-            continue
-        name = "<{},{},{};{}> over {}".format(*form, rank, data["ring"])
-        if wrong:
-            print(f"{path}: refuted: {name}: {len(wrong)} entries are wrong, the first at {wrong[0]}")
-            status = max(status, 1)
-        else:
-            print(f"{path}: exact: {name}, sha256 {digest(data)}")
-    return status
+            status, verdict = check(path)
+        except (OSError, ValueError, RecursionError) as error:
+            status, verdict = 2, f"unreadable: {error}"
+        print(f"{path}: {verdict}")
+        worst = max(worst, status)
+    return worst
 
 
 if __name__ == "__main__":

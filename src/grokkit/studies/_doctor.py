@@ -17,7 +17,7 @@ from grokkit.execution import matmul
 from grokkit.scheme import Refuted, verify
 from grokkit.scheme.catalog import catalog
 
-LAB: Final = ("torch", "scipy", "statsmodels", "joblib", "matplotlib", "jinja2", "safetensors")
+LAB: Final = ("torch", "scipy", "statsmodels", "joblib", "matplotlib", "jinja2")
 
 
 def diagnose() -> dict[str, Any]:
