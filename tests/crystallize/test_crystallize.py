@@ -274,3 +274,28 @@ def test_no_textbook_coefficients_in_its_source():
             if isinstance(node, ast.List | ast.Tuple):
                 numbers = [x for x in ast.walk(node) if isinstance(x, ast.Constant) and isinstance(x.value, int)]
                 assert len(numbers) <= 12, f"{path.name}:{node.lineno}"
+
+
+@pytest.mark.parametrize("size", [1e4, 1e150])
+def test_neighbours_change_nothing(size):
+    """Not even those whose equations are singular or overflow."""
+    alone = random_factors(2, scale=0.7, seed=1)
+    together = tuple(np.concatenate([x, np.full_like(x, size)]) for x in alone)
+    few, many = crystallize(alone), crystallize(together)
+    assert few.exact == 2
+    for i in range(2):
+        assert few[i].scheme == many[i].scheme and few[i].path == many[i].path
+
+
+def test_runs_too_large_for_memory_are_refused():
+    factors = (np.zeros((8, 1024)), np.zeros((8, 1024)), np.zeros((1024, 8)))
+    with pytest.raises(InvalidInput, match=r"factors of <32,32,32;8>: a run needs \d+\.\d GiB; 1 GiB is admitted"):
+        crystallize(factors)
+
+
+def test_the_solver_alone_succeeds_from_nothing():
+    """What `full` finds is not evidence of training: the control is a network of zeros."""
+    zeros = tuple(np.zeros(shape) for shape in ((4, 7, 4), (4, 7, 4), (4, 4, 7)))
+    found = crystallize(zeros)
+    assert found.exact == 4 and found.converged_before_polish == 0
+    assert all(run.path.polish_cycles > 0 for run in found)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grokkit.execution import recursive_product
-from grokkit.scheme import InvalidInput, Ring, Scheme, sandwiched
+from grokkit.scheme import InvalidInput, MatrixProduct, Ring, Scheme, sandwiched
 from grokkit.scheme.catalog import catalog, standard
 from strategies import exact_schemes, tiny_formats
 
@@ -180,3 +180,64 @@ def test_schemes_modulo_p_are_refused():
     modular = Scheme(STRASSEN.target, abs(STRASSEN.U), abs(STRASSEN.V), abs(STRASSEN.W), ring=Ring.parse("GF(2)"))
     with pytest.raises(InvalidInput, match="holds only over"):
         recursive_product(modular, np.ones((2, 2)), np.ones((2, 2)))
+
+
+RATIONAL = sandwiched(STRASSEN, [[2, 0], [0, 1]], [[3, 0], [0, 1]], [[5, 0], [0, 1]])
+
+
+@given(st.lists(st.fractions(max_denominator=50), min_size=8, max_size=8), st.integers(0, 2))
+def test_fractions_are_exact(values, levels):
+    a, b = np.array(values, dtype=object).reshape(2, 2, 2)
+    assert (recursive_product(RATIONAL, a, b, levels) == a.dot(b)).all()
+
+
+def test_objects_that_are_not_whole_are_divided_not_floored():
+    a = np.array([[0.5, 1.25], [2.0, -3.5]], dtype=object)
+    found = recursive_product(RATIONAL, a, a, 1)
+    assert np.allclose(found.astype(float), a.dot(a).astype(float))
+    half = Scheme(STRASSEN.target, STRASSEN.U, STRASSEN.V, STRASSEN.W, (2, 1, 1))
+    ones = np.array([[1, 0], [0, 1]], dtype=object)
+    assert recursive_product(half, ones, ones, 1).tolist() == [[Fraction(1, 2), 0], [0, Fraction(1, 2)]]
+
+
+@given(st.fractions(-10, 10, max_denominator=10**6))
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+def test_coefficients_are_rounded_once(dtype, value):
+    target = MatrixProduct(1, 1, 1)
+    scheme = Scheme.from_rationals(target, [[value]], [[1]], [[1]])
+    one = np.ones((1, 1), dtype=dtype)
+    found = recursive_product(scheme, one, one, 1)[0, 0]
+    low, high = np.nextafter(found, dtype(-np.inf)), np.nextafter(found, dtype(np.inf))
+
+    def distance(x):  # exact: a longdouble is the sum of two float64
+        high = float(x)
+        return abs(Fraction(high) + Fraction(float(x - dtype(high))) - value)
+
+    if dtype is np.longdouble:
+        assert distance(found) <= abs(value) * Fraction(1, 2**63)
+    else:
+        assert distance(found) <= min(distance(low), distance(high))
+
+
+def test_coefficients_beyond_the_range_are_refused():
+    huge = Scheme(MatrixProduct(1, 1, 1), [[10**400], [1]], [[1], [1]], [[0, 1]])
+    with pytest.raises(InvalidInput, match="beyond the range of float64"):
+        recursive_product(huge, np.ones((1, 1)), np.ones((1, 1)), 1)
+
+
+def test_no_products_at_all():
+    empty = np.empty((0, 4), dtype=np.int64)
+    nothing = Scheme(STRASSEN.target, empty, empty, empty.T)
+    assert (recursive_product(nothing, np.ones((3, 2, 5)), np.ones((5, 4)), 2) == np.zeros((3, 2, 4))).all()
+
+
+def test_padding_cannot_exhaust_the_memory():
+    with pytest.raises(InvalidInput, match="levels is 18: 2x2 by 2x2 would grow to 262144x262144 by 262144x262144"):
+        recursive_product(STRASSEN, np.ones((2, 2)), np.ones((2, 2)), 18)
+    with pytest.raises(InvalidInput, match="levels is 5000; a whole number from 0 to 64"):
+        recursive_product(standard(1, 1, 1), np.ones((2, 2)), np.ones((2, 2)), 5000)
+
+
+def test_two_vectors_give_a_scalar():
+    found = recursive_product(STRASSEN, np.arange(4), np.arange(4), 2)
+    assert found == 14 and type(found) is type(np.arange(4) @ np.arange(4))

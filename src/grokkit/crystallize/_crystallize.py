@@ -42,6 +42,10 @@ CONVERGED: Final = 1e-6
 CHUNK: Final = 256
 """Runs processed together."""
 LARGEST_SLOTS: Final = 4096
+LARGEST_RUN: Final = 2**30
+"""Bytes that one run may need."""
+CHUNK_BYTES: Final = 2**28
+"""Bytes for the runs that are processed together."""
 
 
 @final
@@ -187,9 +191,10 @@ def crystallize(
     outcomes: list[CrystallizedRun] = []
     # absurdly large factors may overflow; they then fail to round or to solve, with a reason
     with threadpool_limits(limits=1, user_api="blas"), np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, len(x), CHUNK):
-            chunk = x[start : start + CHUNK]
-            generators = [np.random.default_rng([seed, start + i]) for i in range(len(chunk))]
+        together = min(CHUNK, max(1, CHUNK_BYTES // _bytes_a_run(problem.target, problem.slots)))
+        for start in range(0, len(x), together):
+            chunk = x[start : start + together]
+            generators = [_generator(seed, start + i) for i in range(len(chunk))]
             states = _initial(problem, chunk, lattice)
             if method == "full":
                 _full(problem, chunk, lattice, generators, states, tries)
@@ -197,12 +202,18 @@ def crystallize(
                 _round_once(problem, chunk, lattice, states, scaled=method == "scaled")
             for i, state in enumerate(states):
                 origin = provenance or Provenance(
-                    "crystallized", seed=seed, configuration={"method": method, "run": start + i}
+                    "crystallized",
+                    seed=seed,
+                    configuration={"method": method, "run": start + i, "lattice": list(lattice), "tries": tries},
                 )
                 outcomes.append(_prove(problem, start + i, state, origin))
             if progress is not None:
                 progress(len(chunk))
     return Crystallization(tuple(outcomes), problem.target, method, seed)
+
+
+def _generator(seed: int, run: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(run,)))
 
 
 def _check_lattice(lattice: Sequence[float]) -> None:
@@ -249,7 +260,20 @@ def _stack(factors: Any, target: Target | str | None) -> tuple[Factors, Problem]
         target = MatrixProduct.parse(target)
     if target.shape != widths:
         raise InvalidInput(f"factors of widths {widths} do not fit {target.name}, which needs {target.shape}")
+    needed = _bytes_a_run(target, slots)
+    if needed > LARGEST_RUN:
+        raise InvalidInput(
+            f"factors of {target.name[:-1]};{slots}>: a run needs {needed / 2**30:.1f} GiB; "
+            f"{LARGEST_RUN / 2**30:.0f} GiB is admitted"
+        )
     return np.concatenate([u, v, w.swapaxes(1, 2)], axis=2), Problem(target, slots)
+
+
+def _bytes_a_run(target: Target, slots: int) -> int:
+    """Memory that one run needs, roughly: residuals, pairs of factors, and a normal matrix with its copy."""
+    a, b, c = target.shape
+    side = min(a * b * c, slots * (a + b + c))
+    return 8 * (4 * a * b * c + 3 * slots * (a * b + a * c + b * c) + 2 * side * side)
 
 
 def _initial(problem: Problem, x: Factors, lattice: Sequence[float]) -> list[_State]:

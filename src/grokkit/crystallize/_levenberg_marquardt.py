@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -102,12 +103,24 @@ def _step(
 ) -> Factors:
     at = problem.linearize(x)
     diagonal = weight + damping[:, None, None]
+    if problem.equations <= problem.unknowns:
+        return _step_in_equations(problem, at, x, residual, weight, diagonal, free)
+    return _step_in_unknowns(problem, at, x, residual, weight, diagonal, free)
+
+
+def _solve(matrices: Float[np.ndarray, "runs n n"], right: Float[np.ndarray, "runs n"]) -> np.ndarray:
+    """The solution of each run's system; NaN where it is singular to working precision.
+
+    A step of NaN lowers no objective, so it is undone and the damping grows.
+    """
     try:
-        if problem.equations <= problem.unknowns:
-            return _step_in_equations(problem, at, x, residual, weight, diagonal, free)
-        return _step_in_unknowns(problem, at, x, residual, weight, diagonal, free)
-    except np.linalg.LinAlgError:  # singular to working precision: no step, so that the damping grows
-        return np.zeros_like(x)
+        return np.linalg.solve(matrices, right[..., None])[..., 0]
+    except np.linalg.LinAlgError:  # of at least one run: the others must not notice
+        solutions = np.full_like(right, np.nan)
+        for run, (matrix, values) in enumerate(zip(matrices, right, strict=True)):
+            with suppress(np.linalg.LinAlgError):
+                solutions[run] = np.linalg.solve(matrix, values)
+        return solutions
 
 
 def _step_in_equations(
@@ -125,7 +138,7 @@ def _step_in_equations(
         matrix = at.gram_of_equations(None)
         np.einsum("rii->ri", matrix)[...] += diagonal[:, 0]
         right = residual if pull is None else residual * diagonal[..., None] - at.forward(pull)
-        y = np.linalg.solve(matrix, right.reshape(runs, -1, 1)).reshape(residual.shape)
+        y = _solve(matrix, right.reshape(runs, -1)).reshape(residual.shape)
         return -at.adjoint(y) if pull is None else -(at.adjoint(y) + pull) / diagonal
     inverse = np.broadcast_to(1 / diagonal, x.shape)
     if free is not None:
@@ -133,7 +146,7 @@ def _step_in_equations(
     matrix = at.gram_of_equations(inverse)
     np.einsum("rii->ri", matrix)[...] += 1
     right = residual if pull is None else residual - at.forward(inverse * pull)
-    y = np.linalg.solve(matrix, right.reshape(runs, -1, 1)).reshape(residual.shape)
+    y = _solve(matrix, right.reshape(runs, -1)).reshape(residual.shape)
     gradient = at.adjoint(y) if pull is None else at.adjoint(y) + pull
     return -inverse * gradient
 
@@ -161,4 +174,4 @@ def _step_in_unknowns(
         extra = np.where(mask, extra, 1.0)
         gradient = gradient * mask
     np.einsum("rii->ri", matrix)[...] += extra
-    return -np.linalg.solve(matrix, gradient[..., None]).reshape(x.shape)
+    return -_solve(matrix, gradient).reshape(x.shape)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
 
 from grokkit.scheme import InvalidInput, MatrixProduct, Scheme
 
+MAX_LEVELS: Final = 64
+PADDED_LIMIT: Final = 2**24
+"""Elements up to which padding may be most of an operand."""
 STACK_LIMIT: Final = 2**22
 """Elements up to which all products of a level are computed as one stack rather than one by one."""
 
 
-def recursive_product(scheme: Scheme, a: Any, b: Any, levels: int | None = None) -> np.ndarray:
+def recursive_product(scheme: Scheme, a: Any, b: Any, levels: int | None = None) -> Any:
     """``a @ b`` by `levels` recursive steps of a scheme, for any shapes that `numpy.matmul` takes.
 
     Parameters
@@ -29,7 +33,7 @@ def recursive_product(scheme: Scheme, a: Any, b: Any, levels: int | None = None)
 
     Returns the product in the dtype that `numpy.matmul` gives. Machine integers wrap around exactly as
     there (the arithmetic is a ring homomorphism mod 2^k), so they need a scheme without denominators;
-    Python integers in object arrays are exact at any size, denominators included. Raises `ValueError`
+    Python integers and `Fraction`s in object arrays are exact at any size, denominators included. Raises `ValueError`
     for shapes that do not fit and `InvalidInput` for a scheme that the dtype does not admit.
     """
     if not isinstance(scheme.target, MatrixProduct):
@@ -52,14 +56,17 @@ def recursive_product(scheme: Scheme, a: Any, b: Any, levels: int | None = None)
     right = np.broadcast_to(right, batch + right.shape[-2:]).astype(dtype)
     sizes = left.shape[-2], left.shape[-1], right.shape[-1]
     depth = _full_depth(scheme.target.format, sizes) if levels is None else levels
-    if isinstance(depth, bool) or not isinstance(depth, int | np.integer) or depth < 0:
-        raise InvalidInput(f"levels is {levels!r}; a whole number of at least 0 is needed")
-    product = _Recursion(scheme, dtype).padded(left, right, int(depth))
+    if isinstance(depth, bool) or not isinstance(depth, int | np.integer) or not 0 <= depth <= MAX_LEVELS:
+        raise InvalidInput(f"levels is {levels!r}; a whole number from 0 to {MAX_LEVELS} is needed")
+    if scheme.rank == 0:
+        product = np.zeros((*batch, sizes[0], sizes[2]), dtype=dtype)
+    else:
+        product = _Recursion(scheme, dtype).padded(left, right, int(depth))
     if logical:
         product = product != 0
     if a.ndim == 1:
         product = product[..., 0, :]
-    return product[..., 0] if b.ndim == 1 else product
+    return (product[..., 0] if b.ndim == 1 else product)[()]
 
 
 def _full_depth(form: Sequence[int], sizes: Sequence[int]) -> int:
@@ -102,6 +109,9 @@ class _Recursion:
             -(-size // base**levels) * base**levels
             for size, base in zip((rows, inner, columns), self.form, strict=True)
         )
+        if max(n * m, m * p, n * p) > PADDED_LIMIT and n * m * p > 64 * max(rows * inner * columns, 1):
+            shapes = f"{rows}x{inner} by {inner}x{columns} would grow to {n}x{m} by {m}x{p}"
+            raise InvalidInput(f"levels is {levels}: {shapes}")
         c = self.product(_pad(a, n, m), _pad(b, m, p), levels)
         return c[..., :rows, :columns]
 
@@ -123,7 +133,7 @@ class _Recursion:
             ]
         outputs = [_combine(row, products) for row in of_c]
         if self.exact_divisor != 1:
-            outputs = [block // self.exact_divisor for block in outputs]
+            outputs = [_divided(block, self.exact_divisor) for block in outputs]
         rows = [np.concatenate(outputs[k : k + p], axis=-1) for k in range(0, n * p, p)]
         return np.concatenate(rows, axis=-2)
 
@@ -137,7 +147,32 @@ def _coefficient(numerator: int, denominator: int, dtype: np.dtype[Any]) -> Any:
         if dtype.kind == "i" and value >= 2 ** (bits - 1):
             value -= 2**bits
         return dtype.type(value)
-    return dtype.type(numerator / denominator)
+    return _rounded(Fraction(numerator, denominator), dtype)
+
+
+def _rounded(value: Fraction, dtype: np.dtype[Any]) -> Any:
+    """The floating-point number nearest to a rational, in the real type of the dtype."""
+    kind = np.finfo(dtype).dtype.type
+    try:
+        high = float(value)
+    except OverflowError:
+        raise InvalidInput(f"a coefficient is beyond the range of {dtype}; use object arrays") from None
+    if kind is np.longdouble:  # more digits than one float64 holds, fewer than two
+        return kind(high) + kind(float(value - Fraction(high)))
+    guess = kind(high)  # rounded twice: a neighbour may be nearer
+    near = [guess, np.nextafter(guess, kind(-np.inf)), np.nextafter(guess, kind(np.inf))]
+    return min((x for x in near if np.isfinite(x)), key=lambda x: abs(Fraction(float(x)) - value), default=guess)
+
+
+def _divided(block: np.ndarray, divisor: int) -> np.ndarray:
+    """Entries of an object array over a divisor: integers where they divide, fractions where not."""
+
+    def divide(x: Any) -> Any:
+        if isinstance(x, int | np.integer):
+            return Fraction(int(x), divisor) if int(x) % divisor else int(x) // divisor
+        return x / divisor
+
+    return np.frompyfunc(divide, 1, 1)(block)
 
 
 def _pad(x: np.ndarray, rows: int, columns: int) -> np.ndarray:
