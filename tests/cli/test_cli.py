@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,8 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from grokkit.scheme import Scheme, dumps, load, verify
+from grokkit.cli import main
+from grokkit.scheme import Ring, Scheme, dumps, load, save, verify
 from grokkit.scheme.catalog import catalog
+from grokkit.studies import _demo
+from grokkit.training import TrainConfig, train
+from grokkit.training._shard import ShardRun, save_shard
 
 STRASSEN = catalog["strassen"]
 VERBS = ("demo", "train", "crystallize", "verify", "expand", "doctor")
@@ -91,7 +96,17 @@ def test_the_top_level():
         (["verify", "--jsn", "x"], "no such option: --jsn"),
         (["verify", "/nowhere/at/all.json"], "/nowhere/at/all.json: No such file or directory"),
         (["train"], "missing option '--out'"),
-        (["train", "--out", "x", "--batch-size", "many"], "invalid value for '--batch-size'"),
+        (["train", "--out"], "requires an argument; see grokkit train --help"),
+        (["train", "--out", ""], "the name is empty"),
+        (["train", "--out", "x", "--batch-size", "many"], "not 'many'"),
+        (["train", "--out", "x", "--runs", "1e3"], "not '1e3'; see grokkit train --help"),
+        (["train", "--out", "x", "--preset", "source", "--config", "y"], "--preset and --config"),
+        (["train", "--out", "x", "--device", "foo"], "device 'foo'"),
+        (["demo", "--out", "x/y", "--seed", "9223372036854775808"], "seed is 9223372036854775808"),
+        (["expand", "strassen", "--levels", "7"], "--levels 7: 7^7 products with 4.0e+10 coefficients are too many"),
+        (["expand", "strassen", "--sizes", "4096"], "--sizes to 4096 with --pairs 25 take 3.5e+11 multiplications"),
+        (["expand", "strassen", "--pairs", "10001"], "'--pairs'"),
+        (["expand", "strassen", "--out", "nodir/x.json"], "nodir"),
         (["train", "--out", "x", "--batch-size", "0"], "batch_size is 0; 1 to 1000000 is allowed"),
         (["train", "--out", "x", "--optimizer", "lion"], "use one of adamw, adam, sgd"),
         (["train", "--out", "x", "--preset", "best"], "preset 'best'; use one of default, source"),
@@ -428,3 +443,214 @@ def test_a_progress_bar_shows_on_a_terminal_only(tmp_path):
         shown += piece
     assert b"training" in shown and b"runs x steps/s" in shown
     json.loads(done.stdout)
+
+
+def test_a_bare_call_prints_the_help():
+    done = grokkit()
+    assert done.returncode == 2 and done.stderr == ""
+    assert done.stdout == grokkit("--help").stdout
+
+
+def test_help_is_whole_and_speaks_the_users_words(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["--help"]) == 0
+    assert "..." not in capsys.readouterr().out.partition("Commands:")[2]
+    for verb in VERBS:
+        assert main([verb, "--help"]) == 0
+        text = capsys.readouterr().out
+        assert "list[" not in text and "<str>" not in text and "<int" not in text and "{" not in text, text
+        assert f"\n    grokkit {verb} " in text, text
+    main(["train", "--help"])
+    text = capsys.readouterr().out
+    for words in ("[auto|native|torch]", "[gaussian|uniform]", "[own|shared]", "[float32|float64]", "[default|source]"):
+        assert words in text
+
+
+def test_the_example_of_verify_works(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["expand", "strassen", "--levels", "2", "--out", "s4.json", "--pairs", "1"]) == 0
+    assert main(["verify", "s4.json"]) == 0
+    assert "s4.json: exact: <4,4,4;49>" in capsys.readouterr().out
+
+
+def test_one_is_singular(capsys):
+    assert main(["expand", "strassen", "--levels", "1", "--pairs", "1", "--sizes", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "1 level:" in out and "1 Gaussian pair " in out
+    assert main(["expand", "strassen", "--levels", "0", "--pairs", "1", "--sizes", "2"]) == 0
+    assert "0 levels: <1,1,1;1>, its only equation proven" in capsys.readouterr().out
+
+
+def test_messages_are_short_and_cannot_steer_a_terminal(capsys):
+    assert main(["expand", "\x1b[31mred" + "x" * 10_000, "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert "\x1b" not in err and "\\x1b[31mred" in err
+    assert len(err) < 420 and err.count("\n") == 1
+    assert json.loads(out)["error"] == err.removeprefix("grokkit: ").rstrip("\n")
+
+
+def test_a_locale_without_unicode(tmp_path):
+    path = tmp_path / "schéma-∑.json"
+    path.write_text(dumps(STRASSEN, verify(STRASSEN)))
+    environment = os.environ | {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = grokkit("verify", path, env=environment)
+    assert done.returncode == 0 and "exact" in done.stdout, done.stderr
+    one_line(grokkit("verify", tmp_path / "ü.json", env=environment))
+
+
+@pytest.mark.parametrize("arguments", ["verify x.json", "doctor --json", "--help"])
+def test_a_closed_stdout_is_one_line(arguments):
+    command = f"{sys.executable} -W error -m grokkit {arguments} >&-"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert one_line(done) == "grokkit: cannot write to standard output: it is closed"
+
+
+def test_sigterm_saves_and_exits_130(tmp_path):
+    arguments = ["--runs", "4", "--shard-size", "4", "--steps", "1000000", "--retrain-steps", "0", "--samples", "100"]
+    started = subprocess.Popen(
+        [sys.executable, "-m", "grokkit", "train", *arguments, "--json", "--out", str(tmp_path / "cut")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while started.poll() is None and not (tmp_path / "cut" / "config.toml").is_file():
+        time.sleep(0.05)
+    time.sleep(1)
+    started.send_signal(signal.SIGTERM)
+    out, err = started.communicate(timeout=120)
+    assert started.returncode == 130 and err == "grokkit: interrupted\n"
+    assert not json.loads(out)["complete"]
+    assert (tmp_path / "cut" / "shards" / "00000.partial.npz").is_file()
+
+
+def test_a_second_training_says_that_there_was_nothing_to_do(trained, capsys):
+    assert main(["train", *SMALL, "--out", str(trained[0])]) == 0
+    assert "6 of 6 runs, 200 steps each, already trained\n" in capsys.readouterr().out
+
+
+@pytest.fixture
+def copied(trained, tmp_path):
+    """A trained directory to spoil."""
+    return shutil.copytree(trained[0], tmp_path / "copied", ignore=shutil.ignore_patterns("crystallized-*"))
+
+
+def test_crystallize_says_ranks(copied, capsys):
+    assert main(["crystallize", str(copied)]) == 0
+    out, err = capsys.readouterr()
+    assert "6 of 6 runs exact: 6 of rank 7 (method full" in out and err == ""
+    assert "mean squared error of the tensor below 1e-6" in out
+    assert main(["crystallize", str(copied), "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["ranks"] == {"7": 6} and summary["complete"] is True
+
+
+def test_crystallize_says_that_training_is_incomplete(copied, capsys):
+    config = TrainConfig.from_saved(copied / "config.toml")
+    shard = ShardRun(config, 1)
+    shard.train(lambda: shard.engine.step >= 50, lambda _: None)
+    (copied / "shards" / "00001.npz").unlink()
+    save_shard(copied / "shards" / "00001.partial.npz", shard.data())
+    assert main(["crystallize", str(copied), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert f"grokkit crystallize: {copied}: training is incomplete, 3 of 6 runs trained to the end" in err
+    summary = json.loads(out)
+    assert summary["complete"] is False
+    assert sum(summary["ranks"].values()) == summary["exact"]
+    for row in json.loads((copied / "crystallized-full" / "crystallization.json").read_text())["runs"][:3]:
+        if row["exact"]:  # padded with a slot of zeros, which is no product
+            assert load(copied / "crystallized-full" / row["file"]).rank == 7
+
+
+def test_a_run_that_diverged_does_not_stop_the_others(copied, capsys):
+    assert main(["crystallize", str(copied), "--out", str(copied / "before")]) == 0
+    path = copied / "shards" / "00000.npz"
+    data = dict(np.load(path))
+    data["weights"][1, 3, 2] = np.nan
+    np.savez(path, **data)
+    capsys.readouterr()
+    assert main(["crystallize", str(copied), "--out", str(copied / "after")]) == 0
+    assert "1 failed at input, such as: input: weights are not finite (the run diverged)" in capsys.readouterr().out
+    rows = json.loads((copied / "after" / "crystallization.json").read_text(), parse_constant=pytest.fail)["runs"]
+    assert [row["exact"] for row in rows] == [True, False, True, True, True, True]
+    for number in (0, 2, 3, 4, 5):
+        name = f"schemes/run-{number:06d}.json"
+        assert (copied / "before" / name).read_bytes() == (copied / "after" / name).read_bytes()
+
+
+def test_a_fallback_without_an_output_is_not_claimed_to_be_written(tmp_path, capsys):
+    path = tmp_path / "w.npz"
+    u, v, w = STRASSEN.floats()
+    np.savez(path, U=u + 0.6, V=v, W=w)
+    arguments = ["crystallize", str(path), "--method", "plain", "--fallback", "strassen"]
+    assert main(arguments) == 1
+    assert "left without a scheme: strassen is written for them only with --out" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == [path]
+    assert main([*arguments, "--out", str(tmp_path / "o")]) == 1
+    assert "1 replaced by the textbook scheme strassen" in capsys.readouterr().out
+
+
+def cancelling(large):
+    """Strassen's algorithm and two products that cancel, with coefficients `large`."""
+    u = np.vstack([STRASSEN.U.astype(object), [[large, 0, 0, 0]] * 2])
+    v = np.vstack([STRASSEN.V, [[1, 0, 0, 0]] * 2])
+    w = np.hstack([STRASSEN.W, [[1, -1]] + [[0, 0]] * 3])
+    return Scheme(STRASSEN.target, u, v, w)
+
+
+@pytest.mark.parametrize("digits", [3, 200, 400])
+def test_huge_coefficients_that_cancel(tmp_path, capsys, digits):
+    path = str(tmp_path / "huge.json")
+    scheme = cancelling(10**digits)
+    save(scheme, path, verify(scheme))
+    assert main(["verify", path, "--json"]) == 0
+    growth = json.loads(capsys.readouterr().out)["results"][0]["growth_factor"]
+    assert growth is None if digits == 400 else growth == pytest.approx(2 * 10.0**digits, rel=0.01)
+    for more in ([], ["--json"]):
+        assert main(["expand", path, "--levels", "1", "--pairs", "1", "--sizes", "2,8", *more]) == 0
+    out, err = capsys.readouterr()
+    assert ("no error table: " in out) == (digits > 3) and err == ""
+
+
+def test_expand_over_a_finite_field_has_no_error_table(tmp_path, capsys):
+    scheme = Scheme(STRASSEN.target, STRASSEN.U, STRASSEN.V, STRASSEN.W, ring=Ring.parse("GF(2)"))
+    save(scheme, tmp_path / "gf2.json", verify(scheme))
+    assert main(["expand", str(tmp_path / "gf2.json"), "--out", str(tmp_path / "e.json")]) == 0
+    out = capsys.readouterr().out
+    assert "no error table: " in out and "GF(2)" in out
+    assert verify(load(tmp_path / "e.json")).rank == 49
+
+
+def test_pipes_are_refused_and_not_waited_for(tmp_path, capsys):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for arguments in (["verify"], ["expand"], ["crystallize"], ["train", "--out", str(tmp_path / "o"), "--config"]):
+        assert main([*arguments, str(pipe)]) == 2
+        assert f"{pipe}: a pipe or a device; save its content to a file first" in capsys.readouterr().err
+
+
+def test_a_link_to_itself_is_not_taken_for_a_name(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    assert main(["expand", "loop"]) == 2
+    assert capsys.readouterr().err.startswith("grokkit: loop: Too many levels of symbolic links")
+
+
+def test_json_and_a_scheme_do_not_share_stdout():
+    line = one_line(done := grokkit("expand", "strassen", "--pairs", "1", "--json", "--out", "/proc/self/fd/1"))
+    assert "--out is the standard output" in line
+    assert json.loads(done.stdout)["exit_code"] == 2
+
+
+@pytest.mark.parametrize("cause", ["none is exact", "none is recognized"])
+def test_a_demo_without_an_exact_network_exits_1_and_leaves_nothing(tmp_path, capsys, monkeypatch, cause):
+    small = {"shard_size": 4, "steps": 100, "retrain_steps": 100, "samples": 200}
+    monkeypatch.setattr(_demo, "train", lambda config, **options: train(config.replace(**small), **options))
+    if cause == "none is exact":
+        real = _demo.crystallize
+        monkeypatch.setattr(_demo, "crystallize", lambda *runs, **options: real(*runs, **options | {"method": "plain"}))
+    else:
+        monkeypatch.setattr(_demo, "equivalent", lambda *_: None)
+    assert main(["demo", "--runs", "4", "--out", str(tmp_path / "a" / "demo")]) == 1
+    out, err = capsys.readouterr()
+    assert "grokkit demo: none of 4 " in out and "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []

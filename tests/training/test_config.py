@@ -68,6 +68,13 @@ def test_toml_by_hand(tmp_path):
         ("runs = true", "runs is True, not int"),
         ("[table]\nx = 1", "unknown field 'table'"),
         ("learning_rate = nan", "learning_rate is nan"),
+        ("runs = " + "[" * 9000 + "]" * 9000, "not valid TOML"),
+        ("runs = " + "9" * 5000, "not valid TOML"),
+        ("runs = 0x" + "f" * 5000, "runs is an integer of thousands of digits; 1 to"),
+        ("learning_rate = 1" + "0" * 400, "learning_rate is 1000.*…, too large"),
+        ("batch-size = 3\nbatch_size = 4", "'batch_size' is given twice, with - and with _; keep one"),
+        ("keep_slots = '" + "x" * 100_000 + "'", "keep_slots is 'xxx"),
+        ("x" * 100_000 + " = 1", "unknown field 'xxx"),
         ("\xff", "unknown field|not valid TOML"),
     ],
 )
@@ -78,6 +85,7 @@ def test_bad_toml_is_one_line(tmp_path, text, message):
         TrainConfig.from_toml(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < len(str(path)) + 200
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import torch
 
 from grokkit import _native
 from grokkit.scheme import InvalidInput
-from grokkit.training import TrainConfig, _engine, _native_engine, _torch_engine
+from grokkit.training import TrainConfig, _engine, _native_engine, _torch_engine, untrained
 from grokkit.training._data import TEST, TRAIN, ShardData, generator, operands, second_moment
 from grokkit.training._engine import learning_rate, make_engine, resolve_engine
 from grokkit.training._reference import forward, product, train_one
@@ -351,3 +351,16 @@ def test_every_instruction_set_gives_the_same_bits():
         for name in sets
     }
     assert len(set(digests.values())) == 1, digests
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_untrained_factors_are_those_that_training_starts_from(kind):
+    config = TrainConfig(**BASE | {"prune_by": "norm", "engine": kind})
+    engine = make_engine(config, np.arange(3))
+    engine.prune()
+    u, v, w = untrained(config)
+    assert np.array_equal(engine.weights(), np.concatenate([u, v, w.swapaxes(1, 2)], axis=2))
+    largest, mean = engine.lattice_distances()
+    distance = np.abs(engine.weights() - np.clip(np.rint(engine.weights()), -1, 1)).reshape(3, -1)
+    assert largest == pytest.approx(distance.max(axis=1))
+    assert mean == pytest.approx(distance.mean(axis=1))

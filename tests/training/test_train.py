@@ -1,14 +1,16 @@
 import os
+import signal
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from grokkit import _native
 from grokkit.scheme import InvalidInput, UnreadableFile
 from grokkit.training import TrainConfig, load_population, train
 from grokkit.training import _train as internals
-from grokkit.training._shard import ShardRun
+from grokkit.training._shard import ShardRun, load_shard
 
 SMALL = TrainConfig(runs=10, shard_size=4, steps=60, retrain_steps=40, samples=200, log_points=12)
 
@@ -206,6 +208,166 @@ def test_damaged_shards_are_refused_with_the_remedy(tmp_path):
         load_population(tmp_path)
 
 
+def with_bad(name, value):
+    """A change of a shard: the array `name` becomes `value`, or what it makes of the array."""
+    return lambda data: data | {name: np.array(value(data[name]) if callable(value) else value)}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (with_bad("engine.theta", lambda x: x[:, :-1]), "engine.theta is float32 of shape"),
+        (with_bad("engine.mean", lambda x: x.astype(np.float64)), "engine.mean is float64 of shape"),
+        (with_bad("engine.square", 0.0), "engine.square is"),
+        (with_bad("engine.norms", lambda x: x.T), "engine.norms is"),
+        (with_bad("engine.step", -1), "step -1"),
+        (with_bad("engine.step", 10**9), "step 1000000000"),
+        (with_bad("engine.norms_since", 101), "gradients since 101"),
+        (with_bad("point", 10**9), "point is 1000000000"),
+        (with_bad("point", [1, 2]), "point is no single number"),
+        (with_bad("point", 3), "does not fit point 3"),
+        (with_bad("pruned_now", [True, False]), "pruned_now is no single number"),
+        (with_bad("pruned_now", False), "is float|does not fit"),
+        (with_bad("seconds", "long"), "seconds is no single number"),
+        (with_bad("seconds", np.nan), "seconds is nan"),
+        (with_bad("weights", lambda x: x.astype(str)), "weights is <U"),
+        (with_bad("weights", lambda x: x.astype(object)), "object arrays"),
+        (with_bad("trajectory.steps", lambda x: x + 1), "trajectory.steps is not that of the configuration"),
+        (with_bad("trajectory.pruned", lambda x: ~x), "trajectory.pruned is not that of the configuration"),
+        (with_bad("trajectory.test_loss", lambda x: x.astype(complex)), "trajectory.test_loss is complex"),
+        (with_bad("more", 1), "not a shard of a training run"),
+        (None, "damaged"),
+    ],
+)
+def test_a_shard_that_does_not_fit_is_refused_with_the_remedy(whole_shard, tmp_path, change, message):
+    path = tmp_path / "00000.npz"
+    if change is None:
+        path.write_bytes(b"")
+    else:
+        np.savez(path, **change(whole_shard))
+    with pytest.raises(UnreadableFile, match=message) as caught:
+        load_shard(path, SMALL, 0)
+    assert str(path) in str(caught.value)
+    assert str(caught.value).endswith("delete it to train that shard again")
+
+
+@pytest.fixture(scope="module")
+def whole_shard():
+    shard = ShardRun(SMALL, 0)
+    shard.train(lambda: False, lambda _: None)
+    return shard.data()
+
+
+def test_a_shard_may_hold_runs_that_diverged(whole_shard, tmp_path):
+    weights = whole_shard["weights"].copy()
+    weights[1] = np.nan
+    np.savez(tmp_path / "00000.npz", **whole_shard | {"weights": weights})
+    assert np.isnan(load_shard(tmp_path / "00000.npz", SMALL, 0)["weights"][1]).all()
+
+
+def test_what_is_stored_now_and_then_is_enough_to_go_on(whole, tmp_path, monkeypatch):
+    """As after SIGKILL: nothing runs after the second partial save."""
+    monkeypatch.setattr(internals, "SAVE_SECONDS", 0.0)
+    same(train(SMALL), whole)
+    stored = []
+    store = internals._store
+
+    def store_twice(folder, number, data):
+        store(folder, number, data)
+        stored.append(int(data["engine.step"]))
+        if len(stored) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(internals, "_store", store_twice)
+    with pytest.raises(KeyboardInterrupt):
+        train(SMALL, out=tmp_path)
+    assert [path.name for path in (tmp_path / "shards").iterdir()] == ["00000.partial.npz"]
+    assert 0 < stored[0] < stored[1] < 100
+    monkeypatch.setattr(internals, "_store", store)
+    total = []
+    same(train(SMALL, out=tmp_path, progress=total.append), whole)
+    assert total[0] == stored[1] * 4
+
+
+def test_sigterm_stops_like_ctrl_c(whole, tmp_path):
+    seen = []
+
+    def progress(count):
+        seen.append(count)
+        if len(seen) == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    partial = train(SMALL, out=tmp_path, progress=progress)
+    assert not partial.complete and 0 < partial.steps_done[0] < 100
+    same(train(SMALL, out=tmp_path), whole)
+
+
+def test_a_signal_that_takes_the_workers_too_is_an_interruption(monkeypatch):
+    import joblib
+
+    class Parallel:
+        def __init__(self, n_jobs):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+        def __call__(self, tasks):
+            signal.raise_signal(signal.SIGTERM)
+            raise RuntimeError("a worker was killed")
+
+    monkeypatch.setattr(joblib, "Parallel", Parallel)
+    assert not train(SMALL, workers=2).complete
+
+
+def test_a_training_that_fails_gives_its_directory_up(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(internals, "ShardRun", full)
+        with pytest.raises(OSError, match="No space"):
+            train(SMALL, out=tmp_path / "a" / "b")
+        with pytest.raises(InvalidInput, match="device 'foo'"):
+            train(SMALL, out=tmp_path / "a" / "b", device="foo")
+    assert list(tmp_path.iterdir()) == []
+    with monkeypatch.context() as broken:
+        broken.setattr(TrainConfig, "save", full)
+        with pytest.raises(OSError, match="No space"):
+            train(SMALL, out=tmp_path / "c")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes").touch()
+    with monkeypatch.context() as broken:
+        broken.setattr(internals, "ShardRun", full)
+        with pytest.raises(OSError, match="No space"):
+            train(SMALL, out=tmp_path / "mine")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes"]
+
+
+def test_a_stored_configuration_is_not_filled_up_with_defaults(tmp_path):
+    train(SMALL.replace(runs=2), out=tmp_path)
+    path = tmp_path / "config.toml"
+    whole = path.read_text()
+    for text in ("", "".join(whole.splitlines(keepends=True)[:5])):
+        path.write_text(text)
+        for use in (load_population, lambda out: train(SMALL.replace(runs=2), out=out)):
+            with pytest.raises(InvalidInput, match=r"config\.toml: incomplete, without"):
+                use(tmp_path)
+
+
+@pytest.mark.skipif(_native.load() is None, reason="needs the native core")
+@pytest.mark.parametrize("minibatch", ["own", "shared"])
+def test_natively_a_run_does_not_depend_on_the_shard_size_at_all(minibatch):
+    config = SMALL.replace(runs=6, engine="native", minibatch=minibatch)
+    expected = train(config.replace(shard_size=1))
+    for size in (5, 16, 256):
+        same(train(config.replace(shard_size=size)), expected)
+
+
 def test_bad_arguments():
     with pytest.raises(InvalidInput, match="workers is 0"):
         train(SMALL, workers=0)
@@ -256,16 +418,12 @@ def test_memory_is_flat_in_steps(samples):
 
 
 def test_sigint_is_restored():
-    import signal
-
-    before = signal.getsignal(signal.SIGINT)
+    before = [signal.getsignal(number) for number in internals.STOP_SIGNALS]
     train(SMALL.replace(runs=1, steps=5, retrain_steps=5))
-    assert signal.getsignal(signal.SIGINT) is before
+    assert [signal.getsignal(number) for number in internals.STOP_SIGNALS] == before
 
 
 def test_the_second_interrupt_is_not_swallowed():
-    import signal
-
     with internals._interruptible() as stopped:
         signal.raise_signal(signal.SIGINT)
         assert stopped.is_set()

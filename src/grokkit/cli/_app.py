@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from typing import Any, Final
 import typer
 
 from grokkit._version import __version__
+from grokkit.cli._output import one_line
 
 DONE: Final = 0
 NO: Final = 1
@@ -27,7 +29,6 @@ app = typer.Typer(
     name="grokkit",
     help="Train a network until it is an algorithm; prove it; scale it; run it.",
     epilog="Start with: grokkit demo",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -48,17 +49,21 @@ def root(version: bool = typer.Option(False, "--version", help="Print the versio
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line. Returns 0 (done), 1 (the answer is no), 2 (bad input), 130 (Ctrl-C)."""
+    """Run the command line. Returns 0 (done), 1 (the answer is no), 2 (bad input), 130 (Ctrl-C or SIGTERM)."""
     from grokkit.cli import _verbs
     from grokkit.scheme import InvalidInput, MissingExtra
 
     _verbs.register(app)
     given = _join_lists(list(sys.argv[1:] if arguments is None else arguments))
+    if not _streams_open():
+        return _fail("cannot write to standard output: it is closed", BAD_INPUT, [])
     try:
-        result = app(given, prog_name="grokkit", standalone_mode=False)
+        result = app(given or ["--help"], prog_name="grokkit", standalone_mode=False)
         sys.stdout.flush()
         if result == INTERRUPTED:  # by a verb that saved what it had, or by the parser's own handler
             print("grokkit: interrupted", file=sys.stderr)
+        if not given:  # the help, but nothing was asked for
+            return BAD_INPUT
         return result if isinstance(result, int) else DONE
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED, given)
@@ -72,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"{where}{error.strerror or error}", BAD_INPUT, given)
     except Exception as error:
         if hasattr(error, "format_message"):  # a usage error, of whichever click typer brings along
-            return _fail(_usage(error), BAD_INPUT, given)
+            return _fail(_usage(error, given), BAD_INPUT, given)
         if type(error).__name__ == "Abort":
             return _fail("interrupted", INTERRUPTED, given)
         traceback.print_exc()
@@ -97,22 +102,37 @@ def _join_lists(arguments: list[str]) -> list[str]:
     return joined
 
 
-def _usage(error: Any) -> str:
-    """One line of what click found, naming the command and where help is."""
+def _streams_open() -> bool:
+    """Make output work with any locale. False if there is no standard output."""
+    if sys.stderr is None:  # then nobody reads it; print would turn to stdout
+        sys.stderr = io.StringIO()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    return sys.stdout is not None
+
+
+def _usage(error: Any, given: Sequence[str]) -> str:
+    """One line of what click found, naming the value, the command and where help is."""
     message = " ".join(error.format_message().split())
+    found = getattr(error.__cause__, "errors", list)()
+    if found and "input" in found[0] and repr(found[0]["input"]) not in message:
+        message = f"{message.rstrip('.')}, not {str(found[0]['input'])[:80]!r}"
     context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else "grokkit"
+    named = given[:1] if given and given[0] in {each.name for each in app.registered_commands} else ()
+    command = context.command_path if context is not None else " ".join(["grokkit", *named])
     return f"{command}: {message[:1].lower()}{message[1:].rstrip('.')}; see {command} --help"
 
 
 def _fail(message: str, code: int, arguments: Sequence[str]) -> int:
     """Say it in one line on stderr (and as an object on stdout with --json), and return the exit code."""
-    line = " ".join(message.split())
+    line = one_line(message)
     print(line if line.startswith("grokkit") else f"grokkit: {line}", file=sys.stderr)
     try:
         if "--json" in arguments:
             print(json.dumps({"error": line, "exit_code": code}))
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OSError:
         _silence_stdout()
     return code

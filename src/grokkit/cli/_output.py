@@ -4,29 +4,109 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand
+
+LONGEST_LINE: Final = 400
+"""Characters of an error message that are shown."""
+
+
+class Verb(TyperCommand):
+    """A command whose help names its arguments as they are typed, without Python's names of types."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        params: list[Any] = list(super().get_params(ctx))
+        for each in params:
+            if each.param_type_name == "argument":
+                each.get_usage_pieces = lambda ctx, name=each.metavar: [name]
+                each.display_type_rich = lambda ctx: ""
+        return params
+
+
+def out_path(text: Any) -> Path:
+    """The value of --out."""
+    if not str(text).strip():
+        raise typer.BadParameter("the name is empty")
+    return Path(text)
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 
 
 def print_json(content: dict[str, Any]) -> None:
     """One object on one line; NaN and infinity become null, which JSON lacks."""
-    print(json.dumps(_plain(content), allow_nan=False))
+    print(json.dumps(plain(content), allow_nan=False))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def one_line(text: str) -> str:
+    """Text that may quote anything as one line for a terminal: control characters escaped, the end cut off."""
+    line = "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in " ".join(text.split())
+    )
+    return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def proven(equations: int) -> str:
+    return "its only equation proven" if equations == 1 else f"all {equations} equations proven"
+
+
+def as_float(value: Any) -> float:
+    """An exact number as a float; infinity where it is too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def say_no(verb: str, reason: str, more: dict[str, Any], as_json: bool) -> int:
+    """The answer is no, and why."""
+    if as_json:
+        print_json({"error": reason, "exit_code": 1, **more})
+    else:
+        print(f"grokkit {verb}: {one_line(reason)}")
+    return 1
+
+
+def check_readable(path: Path) -> None:
+    """Raise `OSError` or `InvalidInput` if a path is not a file that can be read again and again."""
+    from grokkit.scheme import InvalidInput
+
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise InvalidInput(f"{path}: a pipe or a device; save its content to a file first")
+    path.open("rb").close()
+
+
+def is_standard_output(path: Path) -> bool:
+    """Whether what is written to a path would land among what is printed."""
+    try:
+        return not path.samefile(os.devnull) and os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError):  # no such file yet, or no such stream
+        return False
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

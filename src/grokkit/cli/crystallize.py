@@ -3,61 +3,78 @@
 from __future__ import annotations
 
 import json as json_module
+import sys
 import time
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
-from grokkit.cli._output import Json, print_json, progress_bar
+from grokkit.cli._output import Json, Verb, check_readable, one_line, out_path, plain, plural, print_json, progress_bar
 
-EXAMPLE = """Examples: grokkit crystallize runs/b32 --method full --json
-grokkit crystallize weights.pt --out found
+EXAMPLE = """\b
+Examples:
+  grokkit train --runs 16 --out runs/first
+  grokkit crystallize runs/first --method full
 
-Exit status: 0 at least one run is exact, 1 none is, 2 bad input."""
+A weight file is a .pt, .npz or .safetensors file with U, V and W.
+
+Exit status: 0 at least one run is exact; 1 none is; 2 bad input."""
+
+DIVERGED: Final = "input: weights are not finite (the run diverged)"
 
 
 def register(app: typer.Typer) -> None:
-    app.command("crystallize", epilog=EXAMPLE)(crystallize)
+    short = "Turn trained networks into exact, proven schemes."
+    app.command("crystallize", cls=Verb, short_help=short, epilog=EXAMPLE)(crystallize)
 
 
 def crystallize(
     source: Annotated[
         Path, typer.Argument(help="Directory written by grokkit train, or a weight file.", metavar="DIR|FILE")
     ],
-    method: Annotated[str, typer.Option(help="plain (round), scaled (fix slot scales, round) or full.")] = "full",
-    seed: Annotated[int, typer.Option(help="Seed of the restarts.", min=0)] = 0,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="Round; or fix slot scales and round; or polish, fix the basis and round.",
+            metavar="[plain|scaled|full]",
+        ),
+    ] = "full",
+    seed: Annotated[int, typer.Option(help="Seed of the restarts.", metavar="N", min=0)] = 0,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             help="Where the schemes go [default: DIR/crystallized-METHOD; for a file: nowhere].",
             metavar="DIR",
+            parser=out_path,
         ),
     ] = None,
     fallback: Annotated[
         str | None,
-        typer.Option(help="Write this textbook scheme (strassen) for failed runs, marked and counted apart."),
+        typer.Option(
+            help="Write this textbook scheme (strassen) for failed runs, marked and counted apart.", metavar="NAME"
+        ),
     ] = None,
     json: Json = False,
 ) -> int:
     """Turn trained factors into exact schemes, each proven over the integers."""
-    from grokkit import crystallize as crystallize_runs
     from grokkit.crystallize import METHODS
     from grokkit.scheme import InvalidInput
 
     if method not in METHODS:
         raise InvalidInput(f"grokkit crystallize: --method {method!r}; use one of {', '.join(METHODS)}")
-    numbers, factors, target, folder = _read(source)
+    numbers, factors, target, folder, complete = _read(source)
     substitute = _fallback(fallback, target)
     folder = out or (folder / f"crystallized-{method}" if folder else None)
     started = time.process_time()
     with progress_bar("crystallizing", len(numbers), "runs") as advance:
-        result = crystallize_runs(factors, target, method=method, seed=seed, progress=advance)
+        result = _crystallize_finite(factors, target, method=method, seed=seed, progress=advance)
     seconds = (time.process_time() - started) / max(1, len(result))
     reasons = Counter(run.reason.split(":")[0] for run in result if not run.exact)
+    ranks = {str(rank): count for rank, count in sorted(Counter(scheme.rank for scheme in result.schemes).items())}
     summary: dict[str, Any] = {
         "source": str(source),
         "method": method,
@@ -65,6 +82,8 @@ def crystallize(
         "format": list(target.format),
         "runs": len(result),
         "exact": result.exact,
+        "ranks": ranks,
+        "complete": complete,
         "converged_before_polish": result.converged_before_polish,
         "fallback": (len(result) - result.exact) if substitute is not None else 0,
         "cpu_seconds_per_run": seconds,
@@ -76,16 +95,22 @@ def crystallize(
     if json:
         print_json(summary)
     else:
+        which = ", ".join(f"{count} of rank {rank}" for rank, count in ranks.items())
         print(
-            f"{result.exact} of {len(result)} runs exact with method {method} "
-            f"({1000 * seconds:.1f} ms CPU a run); "
-            f"{result.converged_before_polish} had converged by training alone"
+            f"{result.exact} of {plural(len(result), 'run')} exact{': ' * bool(which)}{which} "
+            f"(method {method}, {1000 * seconds:.1f} ms CPU a run)"
+        )
+        print(
+            f"  {result.converged_before_polish} had converged by training alone "
+            "(mean squared error of the tensor below 1e-6)"
         )
         for stage, count in reasons.items():
             first = next(run.reason for run in result if run.reason.startswith(stage))
-            print(f"  {count} failed at {stage}, such as: {first}")
-        if substitute is not None:
+            print(f"  {count} failed at {stage}, such as: {one_line(first)}")
+        if substitute is not None and folder is not None:
             print(f"  {summary['fallback']} replaced by the textbook scheme {fallback} (not counted as exact)")
+        elif substitute is not None:
+            print(f"  {summary['fallback']} left without a scheme: {fallback} is written for them only with --out")
         if folder is not None:
             print(f"  schemes and table written to {folder}")
         elif result.exact:
@@ -93,17 +118,69 @@ def crystallize(
     return 0 if result.exact else 1
 
 
-def _read(source: Path) -> tuple[list[int], Any, Any, Path | None]:
-    """Run numbers, factors, target and the population's directory (None for a weight file)."""
+def _read(source: Path) -> tuple[list[int], Any, Any, Path | None, bool | None]:
+    """Run numbers, factors, target, the population's directory and whether its training is complete.
+
+    For a weight file the last two are None.
+    """
     from grokkit.scheme import find_factors, read_weights
 
     if source.is_dir():
         from grokkit.training import load_population
 
         population = load_population(source)
-        return population.runs.tolist(), population.factors, population.config.target, source
+        config = population.config
+        if not population.complete:
+            done = int((population.steps_done == config.total_steps).sum())
+            warning = f"{source}: training is incomplete, {done} of {plural(config.runs, 'run')} trained to the end"
+            hint = "give the same grokkit train command again to go on"
+            print(one_line(f"grokkit crystallize: {warning}; {hint}"), file=sys.stderr)
+        return population.runs.tolist(), population.factors, config.target, source, population.complete
+    check_readable(source)
     found = find_factors(read_weights(source), str(source))
-    return [0], (found.U, found.V, found.W), found.target, None
+    return [0], (found.U, found.V, found.W), found.target, None, None
+
+
+def _crystallize_finite(factors: Any, target: Any, **options: Any) -> Any:
+    """Crystallize; runs that diverged fail by themselves, and slots that hold nothing are left out of schemes."""
+    import numpy as np
+
+    from grokkit.crystallize import Crystallization, CrystallizedRun, crystallize
+    from grokkit.crystallize import Path as Way
+
+    u, v, w = (array if array.ndim == 3 else array[None] for array in map(np.asarray, factors))
+    finite = np.logical_and.reduce([np.isfinite(array).all(axis=(1, 2)) for array in (u, v, w)])
+    # zeros in their place keep the numbers, and so the randomness, of the other runs
+    kept = [np.where(finite[:, None, None], array, 0.0) for array in (u, v, w)]
+    result = crystallize(kept, target, **options)
+    lost = Way(mse_before=np.inf, distance_before=np.inf)
+    runs = [
+        _without_empty_slots(run) if finite[i] else CrystallizedRun(i, None, None, DIVERGED, lost)
+        for i, run in enumerate(result)
+    ]
+    return Crystallization(tuple(runs), result.target, result.method, result.seed)
+
+
+def _without_empty_slots(run: Any) -> Any:
+    """A run of an interrupted training may be padded with slots of zeros to the width of the others."""
+    from grokkit.scheme import Scheme, verify
+
+    scheme = run.scheme
+    if scheme is None:
+        return run
+    used = (scheme.U != 0).any(1) & (scheme.V != 0).any(1) & (scheme.W != 0).any(0)
+    if used.all():
+        return run
+    smaller = Scheme(
+        scheme.target,
+        scheme.U[used],
+        scheme.V[used],
+        scheme.W[:, used],
+        scheme.denominators,
+        scheme.ring,
+        scheme.provenance,
+    )
+    return replace(run, scheme=smaller, certificate=verify(smaller))
 
 
 def _fallback(name: str | None, target: Any) -> Any:
@@ -144,5 +221,5 @@ def _write(folder: Path, numbers: list[int], result: Any, summary: dict[str, Any
         else:
             path.unlink(missing_ok=True)
         rows.append(row)
-    text = json_module.dumps({"summary": summary, "runs": rows}, indent=1, sort_keys=True)
+    text = json_module.dumps(plain({"summary": summary, "runs": rows}), indent=1, sort_keys=True, allow_nan=False)
     write_atomically(folder / "crystallization.json", text + "\n")

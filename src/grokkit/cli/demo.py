@@ -7,42 +7,51 @@ from typing import Annotated, Any
 
 import typer
 
-from grokkit.cli._output import Json, print_json, progress_bar
+from grokkit.cli._output import Json, Verb, out_path, print_json, progress_bar, say_no
 
-EXAMPLE = """Example: grokkit demo --seed 1 --out demo-1
+EXAMPLE = """\b
+Example:
+  grokkit demo --seed 1 --out demo-1
 
 Writes OUT/index.html, a page with figures that opens without a network, the example's scheme file, and
-summary.json. Exit status: 0 at least one network became an exact algorithm, 1 none did."""
+summary.json.
+
+Exit status: 0 at least one network became an exact algorithm; 1 none did, and nothing is written; 2 bad input;
+130 interrupted by Ctrl-C or SIGTERM."""
 
 
 def register(app: typer.Typer) -> None:
-    app.command("demo", epilog=EXAMPLE)(demo)
+    short = "Train networks, prove what they became, make a page of it."
+    app.command("demo", cls=Verb, short_help=short, epilog=EXAMPLE)(demo)
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Directory for the page and files.", metavar="DIR")] = Path(
-        "grokkit-demo"
-    ),
-    runs: Annotated[int, typer.Option(help="Networks to train.", min=1, max=100_000)] = 256,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 0,
-    workers: Annotated[int, typer.Option(help="Worker processes for the training.", min=1)] = 1,
+    out: Annotated[
+        Path, typer.Option("--out", help="Directory for the page and files.", metavar="DIR", parser=out_path)
+    ] = Path("grokkit-demo"),
+    runs: Annotated[int, typer.Option(help="Networks to train.", metavar="N", min=1, max=100_000)] = 256,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", metavar="N", min=0)] = 0,
+    workers: Annotated[int, typer.Option(help="Worker processes for the training.", metavar="N", min=1)] = 1,
     json: Json = False,
 ) -> int:
     """Train networks, turn them into proven algorithms, expand one to any size, and show it all."""
     from grokkit.scheme import need_extra
 
     need_extra("grokkit demo", "matplotlib", "jinja2")
-    from grokkit.studies._demo import DemoInterrupted, run_demo
+    from grokkit.studies._demo import DemoInterrupted, NothingExact, run_demo
     from grokkit.studies._page import write_demo_page
+    from grokkit.training._train import undone_if_empty
 
-    out.mkdir(parents=True, exist_ok=True)
     say = _silent if json else print
     try:
-        result = run_demo(progress_bar, say, runs=runs, seed=seed, workers=workers)
+        with undone_if_empty(out):
+            result = run_demo(progress_bar, say, runs=runs, seed=seed, workers=workers)
+            _write(out, result)
+            write_demo_page(result, out / "index.html")
     except DemoInterrupted:
         raise KeyboardInterrupt from None
-    _write(out, result)
-    write_demo_page(result, out / "index.html")
+    except NothingExact as error:
+        return say_no("demo", str(error), {}, json)
     if json:
         print_json(result.to_json() | {"out": str(out), "page": str(out / "index.html")})
     else:

@@ -6,15 +6,18 @@ from typing import Any
 
 import typer
 
-from grokkit.cli._output import Json, print_json
+from grokkit.cli._output import Json, Verb, print_json
 
-EXAMPLE = """Example: grokkit doctor --json
+EXAMPLE = """\b
+Example:
+  grokkit doctor --json
 
 Exit status: 0 grokkit works (parts may be missing), 1 a proof or a product came out wrong."""
 
 
 def register(app: typer.Typer) -> None:
-    app.command("doctor", epilog=EXAMPLE)(doctor)
+    short = "Report versions and missing parts; check a proof."
+    app.command("doctor", cls=Verb, short_help=short, epilog=EXAMPLE)(doctor)
 
 
 def doctor(json: Json = False) -> int:

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+import math
+import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
-from grokkit.cli._output import Json, print_json, print_table
+from grokkit.cli._output import (
+    Json,
+    Verb,
+    as_float,
+    check_readable,
+    is_standard_output,
+    one_line,
+    out_path,
+    plural,
+    print_json,
+    print_table,
+    proven,
+    say_no,
+)
 
-EXAMPLE = """Examples: grokkit expand strassen --levels 4 --out 16x16x16.json
-grokkit expand weights.pt --sizes 2,4,8,16,32,64
+LARGEST_EXPANSION: Final = 10**8
+"""Coefficients of an expanded scheme, at most."""
+MOST_PRODUCTS: Final = 10**10
+"""Multiplications of numbers for one error table, at most: some twenty minutes."""
 
-Exit status: 0 done, 1 the scheme is refuted or the weights hold none, 2 bad input."""
+EXAMPLE = """\b
+Examples:
+  grokkit expand strassen --levels 4 --out 16x16x16.json
+  grokkit expand 16x16x16.json --levels 1 --sizes 16,32
+
+An expanded scheme of more than 10^8 coefficients is refused, and so is an error table of more than 10^10
+multiplications.
+
+Exit status: 0 done; 1 the scheme is refuted or the weights hold none; 2 bad input."""
 
 
 def register(app: typer.Typer) -> None:
-    app.command("expand", epilog=EXAMPLE)(expand)
+    short = "Expand a scheme to larger matrices; tabulate its errors."
+    app.command("expand", cls=Verb, short_help=short, epilog=EXAMPLE)(expand)
 
 
 def expand(
@@ -24,34 +50,44 @@ def expand(
         str,
         typer.Argument(help="A scheme file, a catalog name (strassen, 2x2x2:7), or a weight file.", metavar="SCHEME"),
     ],
-    levels: Annotated[int, typer.Option(help="Recursive steps of the expanded scheme.", min=0, max=32)] = 2,
+    levels: Annotated[
+        int, typer.Option(help="Recursive steps of the expanded scheme.", metavar="N", min=0, max=32)
+    ] = 2,
     sizes: Annotated[
-        str, typer.Option(help="Matrix sizes of the error table, such as 2,4,8 or 2 4 8.")
+        str, typer.Option(help="Matrix sizes of the error table, such as 2,4,8 or 2 4 8.", metavar="N,N,...")
     ] = "2,4,8,16,32,64",
-    dtype: Annotated[str, typer.Option(help="Precision of the error table: float32 or float64.")] = "float32",
-    pairs: Annotated[int, typer.Option(help="Independent pairs of matrices a size.", min=1)] = 25,
-    seed: Annotated[int, typer.Option(help="Seed of the matrices.", min=0)] = 0,
-    out: Annotated[Path | None, typer.Option("--out", help="Write the expanded scheme here.", metavar="FILE")] = None,
+    dtype: Annotated[str, typer.Option(help="Precision of the error table.", metavar="[float32|float64]")] = "float32",
+    pairs: Annotated[
+        int, typer.Option(help="Independent pairs of matrices a size.", metavar="N", min=1, max=10_000)
+    ] = 25,
+    seed: Annotated[int, typer.Option(help="Seed of the matrices.", metavar="N", min=0)] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Write the expanded scheme here.", metavar="FILE", parser=out_path),
+    ] = None,
     json: Json = False,
 ) -> int:
     """Expand a scheme exactly, prove the result, and measure what recursion costs in accuracy."""
     from grokkit import scheme as room
-    from grokkit.studies import NoExpansion, expansion_table
+    from grokkit.studies import NoExpansion
 
     if dtype not in ("float32", "float64"):
         raise room.InvalidInput(f"grokkit expand: --dtype {dtype!r}; use float32 or float64")
     wanted = _sizes(sizes)
+    if json and out is not None and is_standard_output(out):
+        raise room.InvalidInput("grokkit expand: --out is the standard output, where --json prints; choose a file")
     try:
         base, metrics = _base(source, seed)
     except NoExpansion as error:
-        return _no(str(error), {"metrics": error.metrics}, json)
+        return say_no("expand", str(error), {"metrics": error.metrics}, json)
     except room.Refuted as error:
-        return _no(f"{source}: {error}", {}, json)
+        return say_no("expand", f"{source}: {error}", {}, json)
+    _check_work(base, levels, wanted, pairs)
     large = room.expand(base, levels)
     certificate = room.verify(large)
     if out is not None:
         room.save(large, out, certificate)
-    rows = expansion_table(base, wanted, dtype=dtype, pairs=pairs, seed=seed)
+    rows, missing = _table(base, wanted, dtype, pairs, seed)
     if json:
         print_json(
             {
@@ -64,25 +100,27 @@ def expand(
                 "dtype": dtype,
                 "seed": seed,
                 "table": [row.to_json() for row in rows],
+                "no_table": missing,
             }
         )
         return 0
     facts = _facts(base)
-    print(f"{base.name} over {base.ring}, {facts['additions']} additions, growth {facts['growth_factor']:g}")
-    print(f"{levels} levels: {large.name}, all {certificate.equations} equations proven")
+    growth = f"{facts['growth_factor']:g}" if math.isfinite(facts["growth_factor"]) else "too large for a float"
+    print(f"{base.name} over {base.ring}, {plural(facts['additions'], 'addition')}, growth {growth}")
+    print(f"{plural(levels, 'level')}: {large.name}, {proven(certificate.equations)}")
     if out is not None:
         print(f"written to {out}")
-    print_errors(rows, dtype)
+    if missing is None:
+        print_errors(rows, dtype)
+    else:
+        print(f"no error table: {one_line(missing)}")
     return 0
 
 
 def print_errors(rows: list[Any], dtype: str) -> None:
     """The error table, down to single entries, beside what the source states."""
-    print(
-        f"errors of the full recursion in {dtype}, median of {rows[0].pairs} Gaussian pairs [95 % interval]:"
-        if rows
-        else ""
-    )
+    pairs = plural(rows[0].pairs, "Gaussian pair")
+    print(f"errors of the full recursion in {dtype}, median of {pairs} [95 % interval]:")
     header = ["N", "relative", "[95 %]", "stated", "largest", "stated", "bound", "classical", "commutation"]
     print_table(header, [_error_cells(row) for row in rows])
 
@@ -113,6 +151,42 @@ def _sizes(text: str) -> list[int]:
     return sizes
 
 
+def _check_work(base: Any, levels: int, sizes: list[int], pairs: int) -> None:
+    """Refuse what would take hours or more memory than there is."""
+    from grokkit.scheme import InvalidInput
+    from grokkit.studies._expansion_tables import _depth
+
+    n, m, p = base.target.format
+    coefficients = base.rank**levels * sum(side**levels for side in (n * m, m * p, n * p))
+    if coefficients > LARGEST_EXPANSION:
+        raise InvalidInput(
+            f"grokkit expand: --levels {levels}: {base.rank}^{levels} products with {coefficients:.1e} coefficients "
+            "are too many; 10^8 coefficients are allowed"
+        )
+    products = pairs * sum(base.rank ** _depth(base.target, size) for size in sizes)
+    if products > MOST_PRODUCTS:
+        raise InvalidInput(
+            f"grokkit expand: --sizes to {max(sizes)} with --pairs {pairs} take {products:.1e} multiplications; "
+            "10^10 are allowed"
+        )
+
+
+def _table(base: Any, sizes: list[int], dtype: str, pairs: int, seed: int) -> tuple[list[Any], str | None]:
+    """The error table, or why there is none."""
+    import numpy as np
+
+    from grokkit.scheme import InvalidInput
+    from grokkit.studies import expansion_table
+
+    try:
+        with np.errstate(over="raise", invalid="raise"):
+            return expansion_table(base, sizes, dtype=dtype, pairs=pairs, seed=seed), None
+    except InvalidInput as error:  # over GF(p), say
+        return [], str(error)
+    except ArithmeticError:
+        return [], f"the coefficients are too large for {dtype}"
+
+
 def _base(source: str, seed: int) -> tuple[Any, dict[str, Any] | None]:
     """The scheme to expand, proven; with metrics if it had to be found in weights."""
     from grokkit import scheme as room
@@ -120,13 +194,14 @@ def _base(source: str, seed: int) -> tuple[Any, dict[str, Any] | None]:
     from grokkit.studies import discover_expansion_operator
 
     path = Path(source)
-    if not path.exists():
+    if not os.path.lexists(path):
         try:
             return catalog[source], None
         except KeyError as error:
             raise room.InvalidInput(f"grokkit expand: no file of that name, and {error.args[0]}") from None
     if path.is_dir():
         raise room.InvalidInput(f"{source}: a directory; give a scheme file, such as one in its schemes folder")
+    check_readable(path)
     with path.open("rb") as stream:
         looks_like_json = stream.read(1) in b"{["
     if looks_like_json:
@@ -147,13 +222,5 @@ def _facts(scheme: Any) -> dict[str, Any]:
         "ternary": scheme.ternary,
         "digest": scheme.digest,
         "additions": room.additions(scheme).total,
-        "growth_factor": float(room.growth_factor(scheme)),
+        "growth_factor": as_float(room.growth_factor(scheme)),
     }
-
-
-def _no(reason: str, more: dict[str, Any], json: bool) -> int:
-    if json:
-        print_json({"error": reason, "exit_code": 1, **more})
-    else:
-        print(f"grokkit expand: {reason}")
-    return 1

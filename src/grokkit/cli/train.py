@@ -10,40 +10,57 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from grokkit.cli._output import Json, print_json, progress_bar
+from grokkit.cli._output import Json, Verb, check_readable, out_path, plural, print_json, progress_bar
 
-EXAMPLE = """Examples: grokkit train --runs 256 --batch-size 32 --out runs/b32
-grokkit train --preset source --seed 7 --out runs/source --json
+EXAMPLE = """\b
+Examples:
+  grokkit train --runs 256 --batch-size 32 --out runs/b32
+  grokkit train --preset source --seed 7 --out runs/source --json
 
 A training that was interrupted goes on when the same command is given again. Results do not depend on
---workers. Exit status: 0 trained, 2 bad input, 130 interrupted (what there is has been saved)."""
+--workers.
+
+Exit status: 0 trained; 2 bad input; 130 interrupted by Ctrl-C or SIGTERM, and what there is has been saved."""
 
 
 def register(app: typer.Typer) -> None:
-    app.command("train", epilog=EXAMPLE)(_with_configuration_options(train))
+    short = "Train a population of bilinear networks."
+    app.command("train", cls=Verb, short_help=short, epilog=EXAMPLE)(_with_configuration_options(train))
 
 
 def train(
-    out: Annotated[Path, typer.Option("--out", help="Directory for the result (required).", metavar="DIR")],
+    out: Annotated[Path, typer.Option("--out", help="Directory for the result.", metavar="DIR", parser=out_path)],
     preset: Annotated[
-        str, typer.Option(help="Start from: default (ours) or source (the published protocol).")
-    ] = "default",
-    config: Annotated[
-        Path | None, typer.Option("--config", help="Start from a TOML file of fields.", metavar="FILE")
+        str | None,
+        typer.Option(
+            help="Start from ours or from the published protocol. [default: default]", metavar="[default|source]"
+        ),
     ] = None,
-    workers: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
-    device: Annotated[str, typer.Option(help="A torch device, such as cpu or cuda.")] = "cpu",
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="Start from a TOML file of fields instead of a preset.", metavar="FILE"),
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Worker processes.", metavar="N", min=1)] = 1,
+    device: Annotated[str, typer.Option(help="A torch device, such as cpu or cuda.", metavar="NAME")] = "cpu",
     json: Json = False,
     **fields: Any,
 ) -> int:
     """Train many bilinear networks at once, each from its own random weights."""
     import time
 
+    from grokkit.scheme import InvalidInput
     from grokkit.training import TrainConfig
     from grokkit.training import train as train_population
 
+    if config is not None and preset is not None:
+        raise InvalidInput("grokkit train: --preset and --config both say where to start; give one of them")
     changes = {name: value for name, value in fields.items() if value is not None}
-    settings = TrainConfig.from_toml(config, **changes) if config else TrainConfig.preset(preset, **changes)
+    if config is not None:
+        check_readable(config)
+        settings = TrainConfig.from_toml(config, **changes)
+    else:
+        settings = TrainConfig.preset(preset or "default", **changes)
+    before = _finished_shards(out)
     started = time.perf_counter()
     with progress_bar("training", settings.runs * settings.total_steps, "runs x steps") as advance:
         population = train_population(settings, out=out, workers=workers, device=device, progress=advance)
@@ -63,9 +80,10 @@ def train(
     if json:
         print_json(summary)
     else:
+        speed = f"in {summary['seconds']:.1f} s ({population.runs_steps_per_second:,.0f} runs x steps/s a worker)"
         print(
-            f"{len(population)} of {settings.runs} runs, {settings.total_steps} steps each, "
-            f"in {summary['seconds']:.1f} s ({population.runs_steps_per_second:,.0f} runs x steps/s a worker)"
+            f"{len(population)} of {plural(settings.runs, 'run')}, {plural(settings.total_steps, 'step')} each, "
+            + ("already trained" if before == settings.shards else speed)
         )
         print(f"{population.converged} converged (test loss below 1e-6); written to {out}")
         if not population.complete:
@@ -73,10 +91,17 @@ def train(
     return 0 if population.complete else 130
 
 
+def _finished_shards(out: Path) -> int:
+    from grokkit.training._train import SHARD_FOLDER
+
+    return sum(path.stem.isdecimal() for path in (out / SHARD_FOLDER).glob("*.npz"))
+
+
 def _with_configuration_options(command: Callable[..., int]) -> Callable[..., int]:
     """The command with one option for every field of the configuration, taken from its definition."""
-    from grokkit.training._config import TrainConfig
+    from grokkit.training._config import CHOICES, TrainConfig
 
+    metavars = {int: "N", float: "X", str: "TEXT"}
     hints = get_type_hints(TrainConfig)
     signature = inspect.signature(command, eval_str=True)
     parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
@@ -86,6 +111,7 @@ def _with_configuration_options(command: Callable[..., int]) -> Callable[..., in
         option = typer.Option(
             f"--{each.name.replace('_', '-')}",
             help=help_text,
+            metavar=f"[{'|'.join(CHOICES[each.name])}]" if each.name in CHOICES else metavars[hints[each.name]],
             show_default=False,
             rich_help_panel="Configuration",
         )

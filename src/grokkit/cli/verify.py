@@ -7,15 +7,21 @@ from typing import Annotated, Any
 
 import typer
 
-from grokkit.cli._output import Json, print_json
+from grokkit.cli._output import Json, Verb, as_float, check_readable, one_line, plural, print_json
 
-EXAMPLE = """Example: grokkit verify strassen.json other.json --json
+EXAMPLE = """\b
+Example:
+  grokkit expand strassen --levels 2 --out s4.json
+  grokkit verify s4.json
 
-Exit status: 0 every file is exact, 1 one is not (refuted or unreadable), 2 a file is missing."""
+The verdict on a file is exact, refuted (it is a scheme, and wrong) or unreadable (empty, cut off, or no scheme file).
+
+Exit status: 0 every file is exact; 1 one is refuted or unreadable; 2 one is missing, may not be read, or is a
+directory, a pipe or a device."""
 
 
 def register(app: typer.Typer) -> None:
-    app.command("verify", epilog=EXAMPLE)(verify)
+    app.command("verify", cls=Verb, short_help="Prove scheme files in exact arithmetic.", epilog=EXAMPLE)(verify)
 
 
 def verify(
@@ -24,7 +30,7 @@ def verify(
 ) -> int:
     """Prove in exact arithmetic that schemes compute what they claim. Certificates in files are rechecked."""
     for path in files:
-        path.open("rb").close()  # a missing or unreadable path is bad input, before anything is printed
+        check_readable(path)  # what cannot be read is bad input, before anything is printed
     results = [_check(path) for path in files]
     if json:
         print_json({"results": results})
@@ -67,7 +73,7 @@ def _check(path: Path) -> dict[str, Any]:
         "verdict": "exact",
         "equations": certificate.equations,
         "additions": room.additions(scheme).total,
-        "growth_factor": float(room.growth_factor(scheme)),
+        "growth_factor": as_float(room.growth_factor(scheme)),
     }
 
 
@@ -75,8 +81,9 @@ def _line(row: dict[str, Any]) -> str:
     if row["verdict"] == "exact":
         n, m, p = row["format"]
         kind = ", ternary" if row["ternary"] else ""
-        return (
+        return one_line(
             f"{row['file']}: exact: <{n},{m},{p};{row['rank']}> over {row['ring']}{kind}, "
-            f"{row['equations']} equations, {row['additions']} additions, sha256 {row['digest'][:16]}"
+            f"{plural(row['equations'], 'equation')}, {plural(row['additions'], 'addition')}, "
+            f"sha256 {row['digest'][:16]}"
         )
-    return f"{row['file']}: {row['verdict']}: {row['reason'].removeprefix(row['file'] + ': ')}"
+    return one_line(f"{row['file']}: {row['verdict']}: {row['reason'].removeprefix(row['file'] + ': ')}")

@@ -16,8 +16,10 @@ from grokkit.scheme import InvalidInput, MatrixProduct, read_bytes
 
 PRESETS: Final = ("default", "source")
 MAX_RUNS: Final = 10_000_000
+LONGEST_SHOWN: Final = 80
+"""Characters of a value that a message shows."""
 
-_CHOICES: Final[dict[str, tuple[str, ...]]] = {
+CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "distribution": ("gaussian", "uniform"),
     "minibatch": ("own", "shared"),
     "optimizer": ("adamw", "adam", "sgd"),
@@ -56,7 +58,7 @@ class TrainConfig:
     blocks: int = _option(1, "blocks a side: 2 trains 4x4 products in 2x2 blocks", 1, 16)
     runs: int = _option(256, "independent runs", 1, MAX_RUNS)
     seed: int = _option(0, "run i depends on (seed, i) alone", 0, 2**63 - 1)
-    shard_size: int = _option(256, "runs trained together; fixes the arithmetic, so it is configuration", 1, 4096)
+    shard_size: int = _option(256, "runs trained together; fixes torch's arithmetic, so it is configuration", 1, 4096)
 
     slots: int = _option(8, "products of the network before pruning", 1, 512)
     init: str = _option(
@@ -118,10 +120,10 @@ class TrainConfig:
             value = getattr(self, each.name)
             low, high = each.metadata["low"], each.metadata["high"]
             if low is not None and isinstance(value, int | float) and not low <= value <= high:
-                problems.append(f"{each.name} is {value}; {low} to {high} is allowed")
-            choices = _CHOICES.get(each.name)
+                problems.append(f"{each.name} is {_short(value)}; {low} to {high} is allowed")
+            choices = CHOICES.get(each.name)
             if choices and value not in choices:
-                problems.append(f"{each.name} is {value!r}; use one of {', '.join(choices)}")
+                problems.append(f"{each.name} is {_short(value)}; use one of {', '.join(choices)}")
         return problems
 
     def _contradictions(self) -> list[str]:
@@ -143,11 +145,11 @@ class TrainConfig:
         try:
             kept = self.kept_slots
         except ValueError:
-            problems.append(f"keep_slots is {self.keep_slots!r}; write slot numbers such as 0,1,2")
+            problems.append(f"keep_slots is {_short(self.keep_slots)}; write slot numbers such as 0,1,2")
         else:
             if kept and (len(kept) != self.prune_to or not set(kept) <= set(range(self.slots))):
                 wanted = f"{self.prune_to} different numbers in 0..{self.slots - 1}"
-                problems.append(f"keep_slots {self.keep_slots!r}: {wanted} are needed")
+                problems.append(f"keep_slots {_short(self.keep_slots)}: {wanted} are needed")
         if not problems and self.total_steps == 0:
             problems.append("nothing to train: steps and epochs are all 0")
         return problems
@@ -200,11 +202,19 @@ class TrainConfig:
     def from_toml(cls, path: str | os.PathLike[str], **changes: Any) -> TrainConfig:
         """Read a flat TOML file of fields. Keys may use ``-`` or ``_``."""
         try:
-            content = tomllib.loads(read_bytes(path, 2**20).decode("utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InvalidInput(f"{path}: not valid TOML: {error}") from None
+            return cls.from_mapping(_read_fields(path) | changes)
+        except InvalidInput as error:
+            raise InvalidInput(f"{path}: {error}") from None
+
+    @classmethod
+    def from_saved(cls, path: str | os.PathLike[str]) -> TrainConfig:
+        """Read what `save` wrote. A file that lacks a field was damaged, and is not filled up with defaults."""
         try:
-            return cls.from_mapping({key.replace("-", "_"): value for key, value in content.items()} | changes)
+            content = _read_fields(path)
+            missing = [each.name for each in dataclasses.fields(cls) if each.name not in content]
+            if missing:
+                raise InvalidInput(f"incomplete, without {missing[0]}; restore it, or choose another directory")
+            return cls.from_mapping(content)
         except InvalidInput as error:
             raise InvalidInput(f"{path}: {error}") from None
 
@@ -218,7 +228,7 @@ class TrainConfig:
 
             close = difflib.get_close_matches(unknown[0], known, 1)
             hint = f"; did you mean {close[0]}?" if close else ""
-            raise InvalidInput(f"configuration: unknown field {unknown[0]!r}{hint}")
+            raise InvalidInput(f"configuration: unknown field {_short(unknown[0])}{hint}")
         return cls(**_typed(cls, fields))
 
     def replace(self, **changes: Any) -> TrainConfig:
@@ -246,6 +256,33 @@ class TrainConfig:
         write_atomically(Path(path), self.to_toml())
 
 
+def _read_fields(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The fields of a flat TOML file, with ``_`` in their names. Raises `InvalidInput` without the path."""
+    try:
+        content = tomllib.loads(read_bytes(path, 2**20).decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, a number of too many digits, nested too deep
+        raise InvalidInput(f"not valid TOML: {_first(str(error))}") from None
+    fields: dict[str, Any] = {}
+    for key, value in content.items():
+        name = key.replace("-", "_")
+        if name in fields:
+            raise InvalidInput(f"configuration: {_short(name)} is given twice, with - and with _; keep one")
+        fields[name] = value
+    return fields
+
+
+def _short(value: Any) -> str:
+    """A value for a message: its start, if it is long."""
+    try:
+        return _first(repr(value))
+    except ValueError:  # Python does not print integers of more than some thousand digits
+        return "an integer of thousands of digits"
+
+
+def _first(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
+
+
 def _typed(kind: type, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields with whole numbers made floats where floats are declared; `InvalidInput` for any other type."""
     hints = get_type_hints(kind)
@@ -253,9 +290,13 @@ def _typed(kind: type, fields: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in fields.items():
         wanted = hints[name]
         if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
+            try:
+                value = float(value)
+            except OverflowError:
+                problems.append(f"{name} is {_short(value)}, too large")
+                continue
         if type(value) is not wanted:
-            problems.append(f"{name} is {value!r}, not {wanted.__name__}")
+            problems.append(f"{name} is {_short(value)}, not {wanted.__name__}")
         values[name] = value
     if problems:
         raise InvalidInput("configuration: " + "; ".join(problems))

@@ -27,8 +27,8 @@ CHUNK_VALUES: Final = 2**15
 
 
 def generator(seed: int, stream: int, *keys: int) -> np.random.Generator:
-    """The random stream of that name; PCG64 seeded by hashing all keys."""
-    return np.random.default_rng([seed, stream, *keys])
+    """The random stream of that name: PCG64, seeded by hashing the seed and all keys."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream, *keys)))
 
 
 def operand_values(config: TrainConfig) -> int:

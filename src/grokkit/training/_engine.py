@@ -9,9 +9,9 @@ from typing import final
 import numpy as np
 from jaxtyping import Float64, Int
 
-from grokkit.scheme import InvalidInput, lattice_distance, need_extra
+from grokkit.scheme import InvalidInput, lattice_distance, nearest, need_extra
 from grokkit.training._config import TrainConfig
-from grokkit.training._data import ShardData
+from grokkit.training._data import ShardData, initial_weights
 
 
 class Engine(ABC):
@@ -77,31 +77,20 @@ class Engine(ABC):
     @final
     def prune(self) -> Int[np.ndarray, "runs slots"]:
         """Drop slots: all but the configured ones, or those of least importance. Returns the kept ones."""
-        config = self.config
-        if config.kept_slots:
-            kept = np.tile(np.array(config.kept_slots), (len(self.runs), 1))
-        else:
-            norms = self.slot_norms_by_factor()
-            importance = np.sqrt((norms**2).sum(axis=2)) if config.prune_by == "norm" else norms.prod(axis=2)
-            order = np.argsort(-importance, axis=1, kind="stable")[:, : config.prune_to]
-            kept = np.sort(order, axis=1)
+        kept = slots_to_keep(self.config, self.weights())
         self._keep(kept)
         return kept
 
     @final
     def slot_norms_by_factor(self) -> Float64[np.ndarray, "runs slots 3"]:
         """L2 norms of u, v and w of every slot."""
-        return np.stack([np.linalg.norm(part, axis=2) for part in self._factors()], axis=2)
-
-    def _factors(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        a, b, _ = self.config.target.shape
-        theta = self.weights()
-        return theta[..., :a], theta[..., a : a + b], theta[..., a + b :]
+        return _norms_by_factor(self.config, self.weights())
 
     @final
-    def lattice_distance(self) -> Float64[np.ndarray, " runs"]:
-        """δ of each run: largest distance of a weight to {-1, 0, 1}."""
-        return lattice_distance(self.weights().reshape(len(self.runs), -1))
+    def lattice_distances(self) -> tuple[Float64[np.ndarray, " runs"], Float64[np.ndarray, " runs"]]:
+        """δ of each run, the largest distance of a weight to {-1, 0, 1}, and the mean distance."""
+        flat = self.weights().reshape(len(self.runs), -1)
+        return lattice_distance(flat), np.abs(flat - nearest(flat)).mean(axis=1)
 
     @final
     def losses(self) -> tuple[Float64[np.ndarray, " runs"], Float64[np.ndarray, " runs"]]:
@@ -110,7 +99,7 @@ class Engine(ABC):
         Without a fixed training set both are of the test set: a fresh sample is a test.
         """
         a, b, c = self.config.target.shape
-        u, v, w = self._factors()
+        u, v, w = _split(self.config, self.weights())
         k = (u[..., :, None] * v[..., None, :]).reshape(*u.shape[:2], a * b)
         error = k.swapaxes(1, 2) @ w - self.config.target.tensor().reshape(a * b, c)
 
@@ -119,6 +108,36 @@ class Engine(ABC):
 
         test = mse(self.data.test_moment[None])
         return test if self.data.train_moment is None else mse(self.data.train_moment), test
+
+
+def _split(config: TrainConfig, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    a, b, _ = config.target.shape
+    return theta[..., :a], theta[..., a : a + b], theta[..., a + b :]
+
+
+def _norms_by_factor(config: TrainConfig, theta: np.ndarray) -> Float64[np.ndarray, "runs slots 3"]:
+    return np.stack([np.linalg.norm(part, axis=2) for part in _split(config, theta)], axis=2)
+
+
+def slots_to_keep(config: TrainConfig, theta: Float64[np.ndarray, "runs slots width"]) -> Int[np.ndarray, "runs kept"]:
+    """Slots of each run that pruning keeps: the configured ones, or the most important."""
+    if config.kept_slots:
+        return np.tile(np.array(config.kept_slots), (len(theta), 1))
+    norms = _norms_by_factor(config, theta)
+    importance = np.sqrt((norms**2).sum(axis=2)) if config.prune_by == "norm" else norms.prod(axis=2)
+    return np.sort(np.argsort(-importance, axis=1, kind="stable")[:, : config.prune_to], axis=1)
+
+
+def untrained(config: TrainConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The factors (U, V, W) that a population starts from, pruned but never trained.
+
+    The control of every claim about training: what a solver makes of these is not the network's doing.
+    """
+    theta = initial_weights(config, np.arange(config.runs))
+    if config.prune_to:
+        theta = np.take_along_axis(theta, slots_to_keep(config, theta)[:, :, None], axis=1)
+    u, v, w = _split(config, theta)
+    return u, v, w.swapaxes(1, 2)
 
 
 def make_engine(config: TrainConfig, runs: np.ndarray, device: str = "cpu") -> Engine:

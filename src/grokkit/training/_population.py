@@ -32,6 +32,8 @@ class Trajectory:
     test_loss: Float[np.ndarray, "runs points"]
     lattice_distance: Float[np.ndarray, "runs points"]
     """Largest distance of a weight to {-1, 0, 1}."""
+    lattice_distance_mean: Float[np.ndarray, "runs points"]
+    """Mean distance of the weights to {-1, 0, 1}."""
     gradient_norm: Float[np.ndarray, "runs points"]
     gradient_variation: Float[np.ndarray, "runs points"]
     """Coefficient of variation of the gradient norms."""
@@ -49,9 +51,9 @@ class Trajectory:
             steps = np.insert(steps, at, config.first_steps)
             pruned = np.arange(len(steps)) > at
         shape = (runs, len(steps))
-        loss, test, distance, norm, variation = (np.full(shape, np.nan) for _ in range(5))
+        loss, test, distance, mean, norm, variation = (np.full(shape, np.nan) for _ in range(6))
         norms = np.full((*shape, config.slots), np.nan)
-        return cls(steps, pruned, loss, test, distance, norm, variation, norms)
+        return cls(steps, pruned, loss, test, distance, mean, norm, variation, norms)
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {each.name: getattr(self, each.name) for each in fields(self)}

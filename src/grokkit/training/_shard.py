@@ -11,15 +11,28 @@ from pathlib import Path
 from typing import Any, Final, final
 
 import numpy as np
+from jaxtyping import Int
 from threadpoolctl import threadpool_limits
 
 from grokkit.scheme import UnreadableFile, read_npz, write_atomically
 from grokkit.training._config import TrainConfig
-from grokkit.training._engine import make_engine
+from grokkit.training._engine import make_engine, resolve_engine
 from grokkit.training._population import Trajectory
 
+REMEDY: Final = "delete it to train that shard again"
 CHECK_EVERY: Final = 50
 """Steps between looking at the stop signal and reporting progress."""
+
+
+def shard_runs(config: TrainConfig, number: int) -> Int[np.ndarray, " runs"]:
+    """Numbers of the runs that a shard trains.
+
+    For torch the last shard is padded with runs past the end: its arithmetic may depend on the shape, so every
+    shard has the same. The native engine's does not, so it trains real runs only.
+    """
+    first = number * config.shard_size
+    end = first + config.shard_size
+    return np.arange(first, min(end, config.runs) if config.engine == "native" else end)
 
 
 @final
@@ -27,13 +40,13 @@ class ShardRun:
     """One shard on its way through training. `data()` is its whole state, as plain arrays."""
 
     def __init__(self, config: TrainConfig, number: int, device: str = "cpu"):
+        config = resolve_engine(config, device)
         self.config = config
         self.number = number
-        first = number * config.shard_size
-        # the last shard is padded with runs past the end, so that every shard has the same shape
+        runs = shard_runs(config, number)
         with threadpool_limits(limits=1):
-            self.engine = make_engine(config, np.arange(first, first + config.shard_size), device)
-        self.trajectory = Trajectory.empty(config, config.shard_size)
+            self.engine = make_engine(config, runs, device)
+        self.trajectory = Trajectory.empty(config, len(runs))
         self.point = 0
         """Trajectory points recorded so far."""
         self.pruned = False
@@ -72,7 +85,7 @@ class ShardRun:
     def _record(self) -> None:
         at, log = self.point, self.trajectory
         log.train_loss[:, at], log.test_loss[:, at] = self.engine.losses()
-        log.lattice_distance[:, at] = self.engine.lattice_distance()
+        log.lattice_distance[:, at], log.lattice_distance_mean[:, at] = self.engine.lattice_distances()
         log.gradient_norm[:, at], log.gradient_variation[:, at] = self.engine.gradient_statistics()
         norms = self.engine.slot_norms_by_factor()
         log.slot_norms[:, at, : norms.shape[1]] = np.sqrt((norms**2).sum(axis=2))
@@ -106,21 +119,55 @@ def save_shard(path: Path, data: dict[str, np.ndarray]) -> None:
     write_atomically(path, stream.getvalue())
 
 
-def load_shard(path: Path, config: TrainConfig) -> dict[str, np.ndarray]:
-    """Read a shard's state, checked against the configuration. Raises `UnreadableFile`."""
-    data: dict[str, Any] = read_npz(path)
-    expected = Trajectory.empty(config, config.shard_size)
-    names = {"point", "pruned_now", "seconds", "weights"}
-    names |= {f"engine.{name}" for name in ("theta", "mean", "square", "norms", "norms_since", "step")}
-    names |= {f"trajectory.{name}" for name in expected.arrays()}
-    if set(data) != names:
-        raise UnreadableFile(f"{path}: not a shard of a training run; delete it to train that shard again")
-    fits = all(data[f"trajectory.{name}"].shape == array.shape for name, array in expected.arrays().items())
-    a, b, c = config.target.shape
-    slots = config.final_slots if bool(data["pruned_now"]) else config.slots
-    if not fits or data["weights"].shape != (config.shard_size, slots, a + b + c):
-        raise UnreadableFile(f"{path}: its arrays do not fit the configuration; delete it to train it again")
+def load_shard(path: Path, config: TrainConfig, number: int) -> dict[str, np.ndarray]:
+    """Read a shard's state, checked against the configuration. Raises `UnreadableFile`.
+
+    Weights and losses may be infinite or NaN: a run may diverge.
+    """
+    try:
+        data = read_npz(path)
+        problem = _misfit(data, config, len(shard_runs(config, number)))
+    except UnreadableFile as error:
+        raise UnreadableFile(f"{error}; {REMEDY}") from None
+    if problem:
+        raise UnreadableFile(f"{path}: {problem}; {REMEDY}")
     return data
+
+
+def _misfit(data: dict[str, np.ndarray], config: TrainConfig, runs: int) -> str | None:
+    """What keeps arrays from being a shard of this configuration: names, types, shapes, ranges."""
+    log = Trajectory.empty(config, runs)
+    scalars = ("point", "engine.step", "engine.norms_since", "pruned_now", "seconds")
+    factors = ("engine.theta", "engine.mean", "engine.square")
+    names = {*scalars, *factors, "weights", "engine.norms", *(f"trajectory.{name}" for name in log.arrays())}
+    if set(data) != names:
+        return "not a shard of a training run"
+    for name, kind in zip(scalars, "iiibf", strict=True):
+        if data[name].shape != () or data[name].dtype.kind != kind:
+            return f"{name} is no single number of its type"
+    point, step, since = (int(data[name]) for name in scalars[:3])
+    pruned, seconds = bool(data["pruned_now"]), float(data["seconds"])
+    shape = (runs, config.final_slots if pruned else config.slots, sum(config.target.shape))
+    expected = {"weights": (shape, np.dtype(np.float64)), "engine.norms": ((shape[0], 2), np.dtype(np.float64))}
+    expected |= {name: (shape, np.dtype(config.dtype)) for name in factors}
+    expected |= {f"trajectory.{name}": (array.shape, array.dtype) for name, array in log.arrays().items()}
+    for name, (wanted, dtype) in expected.items():
+        if data[name].shape != wanted or data[name].dtype != dtype:
+            return f"{name} is {data[name].dtype} of shape {data[name].shape}, not {dtype} of shape {wanted}"
+    for name in ("steps", "pruned"):
+        if not np.array_equal(data[f"trajectory.{name}"], log.arrays()[name]):
+            return f"trajectory.{name} is not that of the configuration"
+    last = len(log.steps) - 1
+    if not 0 <= point <= last + 1:
+        return f"point is {point}; 0 to {last + 1} is possible"
+    before, after = max(point - 1, 0), min(point, last)
+    if not log.steps[before] <= step <= log.steps[after] or not 0 <= since <= step:
+        return f"step {step}, with gradients since {since}, does not fit point {point}"
+    if not log.pruned[before] <= pruned <= log.pruned[after]:
+        return f"pruned_now is {pruned}, which does not fit point {point}"
+    if not 0 <= seconds < np.inf:
+        return f"seconds is {seconds}"
+    return None
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,8 +22,12 @@ from grokkit.training._shard import ShardRun, load_shard, save_shard
 CONFIG_FILE: Final = "config.toml"
 SHARD_FOLDER: Final = "shards"
 
+SAVE_SECONDS: Final = 30.0
+"""Time after which training in this process stores the shard it is in."""
 SEGMENT_SECONDS: Final = 2.0
 """Time that a worker process spends on a shard before it hands the state back."""
+
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 Progress = Callable[[int], None]
 
@@ -43,8 +47,9 @@ def train(
     config:
         What to train; `TrainConfig()` by default.
     out:
-        Directory for the result. Finished shards are written whole, so a killed training loses at most
-        the shards it was in, and calling again with the same configuration goes on from there.
+        Directory for the result. Shards are stored when they are finished, and every half minute before, so a
+        killed training loses little, and calling again with the same configuration goes on from there. If nothing
+        could be trained, the directory is left as it was found.
     workers:
         Processes. The result is the same, bit for bit, for any number of them. A joblib
         `parallel_config` chooses another backend (Ray, Dask).
@@ -54,9 +59,9 @@ def train(
     progress:
         Called with run-steps just done (one step of one run counts 1).
 
-    Ctrl-C stops after the current steps and returns what there is: `Population.complete` is then False,
-    and with `out` the state is saved. A second Ctrl-C raises `KeyboardInterrupt`. Raises `InvalidInput`
-    if `out` holds another configuration.
+    Ctrl-C, or SIGTERM, stops after the current steps and returns what there is: `Population.complete` is then
+    False, and with `out` the state is saved. A second Ctrl-C raises `KeyboardInterrupt`, a second SIGTERM kills.
+    Raises `InvalidInput` if `out` holds another configuration.
 
     >>> population = train(TrainConfig(runs=2, shard_size=2, steps=20, retrain_steps=20))
     >>> population.U.shape
@@ -66,7 +71,12 @@ def train(
     if workers < 1:
         raise InvalidInput(f"workers is {workers}; at least 1 is needed")
     config = _resolve(config, None if out is None else Path(out), device)
-    folder = None if out is None else _prepare(Path(out), config)
+    with nullcontext() if out is None else _claimed(Path(out), config) as folder:
+        return _train(config, folder, device, workers, progress or (lambda _: None))
+
+
+def _train(config: TrainConfig, folder: Path | None, device: str, workers: int, report: Progress) -> Population:
+    """Train what the folder of shards, if there is one, does not hold yet."""
     results: dict[int, dict[str, np.ndarray]] = {}
     unfinished: list[tuple[int, dict[str, np.ndarray] | None]] = []
     for number in range(config.shards):
@@ -76,7 +86,6 @@ def train(
             results[number] = saved
         if not done:
             unfinished.append((number, saved))
-    report = progress or (lambda _: None)
     for number, data in results.items():
         real = min(config.shard_size, config.runs - number * config.shard_size)
         report(int(data["engine.step"]) * real)
@@ -100,7 +109,7 @@ def load_population(path: str | os.PathLike[str]) -> Population:
     folder = Path(path)
     if not (folder / CONFIG_FILE).is_file():
         raise InvalidInput(f"{folder}: no {CONFIG_FILE} in it; give a directory made by grokkit train --out")
-    config = TrainConfig.from_toml(folder / CONFIG_FILE)
+    config = TrainConfig.from_saved(folder / CONFIG_FILE)
     results = {}
     for number in range(config.shards):
         saved = _saved(folder / SHARD_FOLDER, number, config)
@@ -114,21 +123,47 @@ def load_population(path: str | os.PathLike[str]) -> Population:
 def _resolve(config: TrainConfig, folder: Path | None, device: str) -> TrainConfig:
     """Name the engine: the one that a run in the directory began with, otherwise the best there is."""
     if config.engine == "auto" and folder is not None and (folder / CONFIG_FILE).is_file():
-        config = config.replace(engine=TrainConfig.from_toml(folder / CONFIG_FILE).engine)
+        config = config.replace(engine=TrainConfig.from_saved(folder / CONFIG_FILE).engine)
     return resolve_engine(config, device)
 
 
+@contextmanager
+def _claimed(folder: Path, config: TrainConfig) -> Iterator[Path]:
+    """The folder of shards within an output directory, which is given up again if the block fails before any."""
+    existed = (folder / CONFIG_FILE).exists()
+    with undone_if_empty(folder / SHARD_FOLDER):
+        try:
+            yield _prepare(folder, config)
+        except BaseException:
+            if not existed and not any(folder.glob(f"{SHARD_FOLDER}/*.npz")):
+                (folder / CONFIG_FILE).unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def undone_if_empty(folder: Path) -> Iterator[None]:
+    """Make a directory; if the block fails, remove what was made of it and of its parents and is still empty."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for path in made:
+            with suppress(OSError):
+                path.rmdir()
+        raise
+
+
 def _prepare(folder: Path, config: TrainConfig) -> Path:
-    """Make the output directory, or check that it belongs to this configuration."""
+    """Mark the output directory with this configuration, or check that it belongs to it."""
     existing = folder / CONFIG_FILE
     if existing.exists():
-        found = TrainConfig.from_toml(existing)
+        found = TrainConfig.from_saved(existing)
         if found != config:
             here, there = config.to_json(), found.to_json()
             differing = ", ".join(f"{k} ({there[k]} there, {here[k]} here)" for k in here if here[k] != there[k])
             raise InvalidInput(f"{folder}: holds another training run, with other {differing}; choose another --out")
-    (folder / SHARD_FOLDER).mkdir(parents=True, exist_ok=True)
-    if not existing.exists():
+    else:
         config.save(existing)
     return folder / SHARD_FOLDER
 
@@ -142,7 +177,7 @@ def _saved(folder: Path | None, number: int, config: TrainConfig) -> dict[str, n
         return None
     for path in _paths(folder, number):
         if path.exists():
-            return load_shard(path, config)
+            return load_shard(path, config, number)
     return None
 
 
@@ -157,22 +192,27 @@ def _store(folder: Path, number: int, data: dict[str, np.ndarray]) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets; the second one interrupts as usual."""
+    """An event that the first Ctrl-C or SIGTERM sets; the second one does what it always does."""
     stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stopped
         return
-    previous = signal.getsignal(signal.SIGINT)
+    previous = {number: signal.getsignal(number) or signal.SIG_DFL for number in STOP_SIGNALS}
+
+    def restore() -> None:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
     def note(number: int, frame: Any) -> None:
         stopped.set()
-        signal.signal(signal.SIGINT, previous)
+        restore()
 
-    signal.signal(signal.SIGINT, note)
+    for number in STOP_SIGNALS:
+        signal.signal(number, note)
     try:
         yield stopped
     finally:
-        signal.signal(signal.SIGINT, previous)
+        restore()
 
 
 Work = tuple[int, "dict[str, np.ndarray] | None"]
@@ -182,15 +222,25 @@ Done = tuple[int, "dict[str, np.ndarray]"]
 def _here(
     config: TrainConfig, work: list[Work], device: str, stopped: threading.Event, report: Progress
 ) -> Iterator[Done]:
-    """Train in this process, shard by shard."""
+    """Train in this process, shard by shard; what there is of a shard is handed out now and then."""
     for number, saved in work:
         if stopped.is_set():
             return
         shard = ShardRun(config, number, device)
         if saved is not None:
             shard.restore(saved)
-        shard.train(stopped.is_set, report)
-        yield number, shard.data()
+        while True:
+            pause = _after(shard, SAVE_SECONDS)
+            shard.train(lambda pause=pause: stopped.is_set() or pause(), report)
+            yield number, shard.data()
+            if shard.finished or stopped.is_set():
+                break
+
+
+def _after(shard: ShardRun, seconds: float) -> Callable[[], bool]:
+    """Whether the time is over; never before the shard has gone on by some steps."""
+    step, deadline = shard.engine.step, time.monotonic() + seconds
+    return lambda: shard.engine.step > step and time.monotonic() > deadline
 
 
 def _in_workers(
@@ -213,9 +263,14 @@ def _in_workers(
     with Parallel(n_jobs=workers) as pool:
         while queue and not stopped.is_set():
             wave, queue = queue[:workers], queue[workers:]
-            results: list[Any] = list(
-                pool(delayed(_segment)(config, number, saved, device) for number, saved in wave)  # type: ignore[arg-type]
-            )
+            try:
+                results: list[Any] = list(
+                    pool(delayed(_segment)(config, number, saved, device) for number, saved in wave)  # type: ignore[arg-type]
+                )
+            except Exception:
+                if stopped.is_set():  # a signal to the whole process group took the workers too
+                    return
+                raise
             unfinished: list[Work] = []
             for (number, before), data in zip(wave, results, strict=True):
                 real = min(config.shard_size, config.runs - number * config.shard_size)
@@ -235,8 +290,7 @@ def _segment(
     shard = ShardRun(config, number, device)
     if saved is not None:
         shard.restore(saved)
-    deadline = time.monotonic() + SEGMENT_SECONDS
-    shard.train(lambda: time.monotonic() > deadline, lambda _: None)
+    shard.train(_after(shard, SEGMENT_SECONDS), lambda _: None)
     return shard.data()
 
 
