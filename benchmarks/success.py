@@ -18,8 +18,8 @@ from typing import Any
 from grokkit.crystallize import METHODS, crystallize
 from grokkit.scheme import Equivalence, additions, equivalent, verify
 from grokkit.scheme.catalog import catalog
-from grokkit.studies import Proportion
-from grokkit.training import TrainConfig, train
+from grokkit.studies import Median, Proportion
+from grokkit.training import TrainConfig, train, untrained
 
 BATCH_SIZES = (1, 4, 8, 16, 32, 64, 128, 512, 1024)
 
@@ -50,6 +50,10 @@ def measure(config: TrainConfig, seed: int) -> dict[str, Any]:
     row["cycles"] = dict(sorted(Counter(run.path.polish_cycles for run in full).items()))
     row["gauges"] = dict(Counter(run.path.gauge for run in full))
     row["additions"] = dict(sorted(Counter(additions(scheme).total for scheme in full.schemes).items()))
+    control = crystallize(untrained(config), config.target, seed=seed)
+    row["control"] = Proportion(control.exact, len(control))
+    row["moved"] = Median.of([run.path.polish_moved or 0.0 for run in full if run.path.converged_before_polish])
+    row["control_moved"] = Median.of([run.path.polish_moved or 0.0 for run in control])
     row["recognized"] = sum(isinstance(equivalent(scheme, catalog["strassen"]), Equivalence) for scheme in full.schemes)
     return row
 
@@ -79,14 +83,19 @@ def main() -> None:
     print(
         f"Preset `{arguments.preset}`, {arguments.runs} independent runs a row (95 % Wilson intervals), seed of a row "
         f"{arguments.seed} + B. *Trained*: test loss below 1e-6 after training alone; *by polish*: exact runs whose training "
-        "had not reached that.\n"
+        "had not reached that; *control*: the same networks untrained, full; *moved*: how far polishing moved the weights of "
+        "networks that had converged, as a share of their norm, and of untrained ones (medians).\n"
     )
-    print("| B | steps | trained | plain | scaled | full | by polish | Strassen in another basis | ms CPU a run |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print(
+        "| B | steps | trained | plain | scaled | full | by polish | control | moved | Strassen in another basis "
+        "| ms CPU a run |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     for row in rows:
         print(
             f"| {row['batch_size']} | {row['steps']} | {row['converged']} | {row['plain']} | {row['scaled']} | {row['full']} | "
-            f"{row['only_by_polish']} | {row['recognized']} of {row['full'].count} | {row['full_ms']:.1f} |"
+            f"{row['only_by_polish']} | {row['control']} | {row['moved'].value:.0e}, {row['control_moved'].value:.0e} | "
+            f"{row['recognized']} of {row['full'].count} | {row['full_ms']:.1f} |"
         )
     cycles, gauges, sums = Counter(), Counter(), Counter()
     for row in rows:

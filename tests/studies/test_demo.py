@@ -33,6 +33,9 @@ def test_every_network_becomes_strassen(result):
     assert [large.rank for large, _ in result.expanded] == [49, 343, 2401]
     assert result.product.largest_error < result.product.bound
     assert result.polished().share == 1
+    trained, untrained = result.moved()
+    assert result.control.exact == 12 and untrained.n == 12
+    assert trained.value < 0.1 < untrained.value
 
 
 def test_the_summary_is_plain_data(result):

@@ -41,3 +41,28 @@ def test_the_interval_of_the_median_covers_it(n):
         found = Median.of(rng.exponential(size=n).tolist())
         inside += found.low <= np.log(2) <= found.high
     assert inside / 2000 > 0.94
+
+
+@given(st.integers(1, 300))
+def test_the_interval_is_the_narrowest_that_covers(n):
+    from scipy.stats import binom
+
+    found = Median.of(range(n))
+    at = int(found.low)
+    assert found.high == n - 1 - at
+    if at:
+        assert binom.cdf(at, n, 0.5) <= 0.025
+    if n > 6:
+        assert binom.cdf(at + 1, n, 0.5) > 0.025
+
+
+def test_what_is_no_number_has_no_median():
+    for values in ([np.nan, 1.0, 2.0], [1.0, np.nan, 2.0]):
+        found = Median.of(values)
+        assert np.isnan([found.value, found.low, found.high]).all() and found.n == 3
+
+
+@pytest.mark.parametrize(("count", "n"), [(6, 5), (-1, 5)])
+def test_what_is_no_proportion(count, n):
+    with pytest.raises(ValueError, match="no proportion"):
+        Proportion(count, n)

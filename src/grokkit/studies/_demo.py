@@ -10,7 +10,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from grokkit.crystallize import METHODS, Crystallization, CrystallizedRun, crystallize
+from grokkit.crystallize import METHODS, Crystallization, CrystallizedRun, Path, crystallize
 from grokkit.execution import recursive_product
 from grokkit.scheme import (
     Certificate,
@@ -25,8 +25,8 @@ from grokkit.scheme import (
 )
 from grokkit.scheme.catalog import catalog
 from grokkit.studies._expansion_tables import ExpansionRow, expansion_table
-from grokkit.studies._statistics import Proportion
-from grokkit.training import Population, TrainConfig, train
+from grokkit.studies._statistics import Median, Proportion
+from grokkit.training import Population, TrainConfig, train, untrained
 
 ODD_SHAPE: Final = (301, 257, 199)
 Bar = Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]
@@ -34,6 +34,10 @@ Bar = Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]
 
 class DemoInterrupted(Exception):
     """Ctrl-C came while the demo trained: there is nothing to show."""
+
+
+class NothingExact(Exception):
+    """No network of the demo became an exact algorithm that it can show."""
 
 
 @final
@@ -55,6 +59,9 @@ class DemoResult:
 
     population: Population
     crystallized: dict[str, Crystallization]
+    """By method."""
+    control: Crystallization
+    """The full method on the same networks before their training."""
     cpu_seconds_per_run: dict[str, float]
     recognized: int
     """Exact runs shown to be Strassen's algorithm in another basis."""
@@ -75,6 +82,13 @@ class DemoResult:
     def success(self) -> dict[str, Proportion]:
         """Share of runs that each method made exact."""
         return {method: Proportion(result.exact, len(result)) for method, result in self.crystallized.items()}
+
+    def moved(self) -> tuple[Median, Median]:
+        """How far polishing moved the weights, as a share of their norm: of networks that training had
+        converged, and of untrained ones."""
+        full = [run.path for run in self.crystallized["full"] if run.path.converged_before_polish]
+        control = [run.path for run in self.control]
+        return _moved(full), _moved(control)
 
     def polished(self) -> Proportion:
         """Share of runs that solve all equations after polishing, whatever their basis."""
@@ -98,6 +112,9 @@ class DemoResult:
             "converged_before_polish": full.converged_before_polish,
             "solved_after_polish": self.polished().to_json(),
             "exact": {method: share.to_json() for method, share in self.success().items()},
+            "exact_untrained": Proportion(self.control.exact, len(self.control)).to_json(),
+            "polish_moved": self.moved()[0].to_json(),
+            "polish_moved_untrained": self.moved()[1].to_json(),
             "cpu_seconds_per_run": self.cpu_seconds_per_run,
             "recognized_as_strassen": self.recognized,
             "example": {
@@ -124,8 +141,8 @@ class DemoResult:
 def run_demo(bar: Bar, say: Callable[[str], None], *, runs: int = 256, seed: int = 0, workers: int = 1) -> DemoResult:
     """Run the line. `bar(label, total, unit)` is a progress bar, `say` prints a line.
 
-    Raises `DemoInterrupted` on Ctrl-C during training, and `ArithmeticError` if no run crystallizes, which no
-    known seed does.
+    Raises `DemoInterrupted` on Ctrl-C during training, and `NothingExact` if no run crystallizes, or none to
+    Strassen's algorithm.
     """
     started = time.perf_counter()
     config = TrainConfig.preset("default", runs=runs, seed=seed)
@@ -148,10 +165,18 @@ def run_demo(bar: Bar, say: Callable[[str], None], *, runs: int = 256, seed: int
         seconds[method] = (time.process_time() - before) / runs
         share = Proportion(results[method].exact, runs)
         say(f"   {method:>6}: {share} exact, {1000 * seconds[method]:.1f} ms a run.")
+    with bar("   control", runs, "runs") as advance:
+        control = crystallize(untrained(config), config.target, seed=seed, progress=advance)
     full = results["full"]
     exact = [run for run in full if run.exact]
     if not exact:
-        raise ArithmeticError("no run crystallized; please report this with the seed")
+        raise NothingExact(f"none of {len(full)} networks became an exact algorithm; try more --runs or another --seed")
+    learned = _moved([run.path for run in full if run.path.converged_before_polish])
+    unlearned = _moved([run.path for run in control])
+    share = Proportion(control.exact, runs)
+    say(f"   control: {share} exact from untrained weights; at this size the solver suffices.")
+    say(f"   Polishing moved converged networks by {learned.value:.1e} of their norm (median),")
+    say(f"   untrained ones by {unlearned.value:.1e}.")
     say("3. Recognizing: a change of basis from each run to Strassen's algorithm, checked exactly.")
     strassen = catalog["strassen"]
     recognized, answers = 0, {}
@@ -161,7 +186,9 @@ def run_demo(bar: Bar, say: Callable[[str], None], *, runs: int = 256, seed: int
             recognized += isinstance(answers[run.run], Equivalence)
             advance(1)
     say(f"   {recognized} of {len(exact)} are Strassen's algorithm in another basis.")
-    example = next(run for run in exact if isinstance(answers[run.run], Equivalence))
+    example = next((run for run in exact if isinstance(answers[run.run], Equivalence)), None)
+    if example is None:
+        raise NothingExact(f"none of {len(exact)} exact networks was recognized; please report this with the seed")
     scheme = example.scheme
     assert scheme is not None
     say("4. Expanding the first of them to sizes it never saw, with no retraining.")
@@ -171,6 +198,7 @@ def run_demo(bar: Bar, say: Callable[[str], None], *, runs: int = 256, seed: int
     return DemoResult(
         population,
         results,
+        control,
         seconds,
         recognized,
         example,
@@ -182,8 +210,12 @@ def run_demo(bar: Bar, say: Callable[[str], None], *, runs: int = 256, seed: int
     )
 
 
+def _moved(paths: list[Path]) -> Median:
+    return Median.of([path.polish_moved for path in paths if path.polish_moved is not None])
+
+
 def _odd_product(scheme: Scheme, seed: int, levels: int = 3) -> OddProduct:
-    rng = np.random.default_rng([seed, 301])
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(301,)))
     n, m, p = ODD_SHAPE
     a, b = rng.standard_normal((n, m)).astype(np.float32), rng.standard_normal((m, p)).astype(np.float32)
     exact = a.astype(np.float64) @ b.astype(np.float64)

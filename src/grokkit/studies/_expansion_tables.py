@@ -97,7 +97,7 @@ def _row(scheme: Scheme, size: int, levels: int, dtype: np.dtype[Any], pairs: in
     relative, largest, classical_relative, classical_largest, bounds, commutation = [], [], [], [], [], []
     factor = error_bound(scheme, levels, size, dtype).factor
     for i in range(pairs):
-        rng = np.random.default_rng([seed, size, i])
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(size, i)))
         a, b = (rng.standard_normal((size, size)).astype(dtype) for _ in range(2))
         wide = np.longdouble if dtype == np.float64 else np.float64
         exact = a.astype(wide) @ b.astype(wide)

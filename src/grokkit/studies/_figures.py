@@ -16,6 +16,7 @@ from grokkit.training import Population
 
 INK: Final = "#1f2430"
 BLUE: Final = "#2f6db3"
+PALE: Final = "#9dbde0"
 ORANGE: Final = "#d9722e"
 GREY: Final = "#8a8f98"
 STYLE: Final[Any] = {
@@ -56,28 +57,26 @@ def trajectories(population: Population) -> Figure:
     """Losses and lattice distance over training: median over runs, band from the 10th to the 90th
     percentile."""
     log = population.trajectory
-    steps = np.maximum(log.steps, 0.7)
+    steps = np.maximum(log.steps, 0.7)  # step 0 has its place left of 1 on the logarithmic axis
     with mpl.rc_context(STYLE):
         made = figure(9.4, 3.6)
         loss, distance = made.subplots(1, 2)
-        for values, color, label in (
-            (log.train_loss, ORANGE, "training set"),
-            (log.test_loss, BLUE, "test set"),
+        for values, color, label, line in (
+            (log.train_loss, ORANGE, "training set", "-"),
+            (log.test_loss, BLUE, "test set", (0, (4, 3))),
         ):
-            _band(loss, steps, np.maximum(values, 1e-16), color, label)
+            _band(loss, steps, np.maximum(values, 1e-16), color, label, line)
         loss.set(xscale="log", yscale="log", xlabel="step", ylabel="mean squared error", title="Loss")
         loss.axhline(1e-6, color=GREY, lw=0.8, ls=":")
         loss.annotate("converged below 1e-6", (1, 1e-6), (2, -10), textcoords="offset points", fontsize=8, color=GREY)
-        _band(distance, steps, log.lattice_distance, BLUE, "weights as trained")
-        distance.set(
-            xscale="log",
-            xlabel="step",
-            ylabel="largest distance to {-1, 0, 1}",
-            title="Lattice distance",
-            ylim=(0, None),
-        )
-        distance.axhline(0.1, color=GREY, lw=0.8, ls=":")
-        distance.annotate("0.1, as published", (1, 0.1), (2, -10), textcoords="offset points", fontsize=8, color=GREY)
+        _band(distance, steps, log.lattice_distance, ORANGE, "largest of a run's weights")
+        _band(distance, steps, log.lattice_distance_mean, BLUE, "mean of a run's weights")
+        distance.set(xscale="log", xlabel="step", ylabel="distance to {-1, 0, 1}", title="Lattice distance")
+        distance.set_ylim(0, None)
+        for level, text in ((0.25, "mean of numbers spread evenly"), (0.1, "largest, as published for success")):
+            distance.axhline(level, color=GREY, lw=0.8, ls=":")
+            distance.annotate(text, (1, level), (2, -10), textcoords="offset points", fontsize=8, color=GREY)
+        distance.legend(frameon=False, loc="center left", bbox_to_anchor=(0, 0.57), fontsize=9)
         for axis in (loss, distance):
             if population.config.prune_to:
                 axis.axvline(population.config.first_steps, color=INK, lw=0.8)
@@ -95,10 +94,10 @@ def trajectories(population: Population) -> Figure:
     return made
 
 
-def _band(axis: Any, steps: np.ndarray, values: np.ndarray, color: str, label: str) -> None:
+def _band(axis: Any, steps: np.ndarray, values: np.ndarray, color: str, label: str, line: Any = "-") -> None:
     low, middle, high = np.nanpercentile(values, (10, 50, 90), axis=0)
     axis.fill_between(steps, low, high, color=color, alpha=0.2, lw=0)
-    axis.plot(steps, middle, color=color, lw=1.6, label=label)
+    axis.plot(steps, middle, color=color, lw=1.6, ls=line, label=label)
 
 
 def weights_before_and_after(population: Population, run: int, scheme: Scheme) -> Figure:
@@ -124,7 +123,7 @@ def weights_before_and_after(population: Population, run: int, scheme: Scheme) -
                 for spine in axis.spines.values():
                     spine.set_visible(False)
                 for (r, c), value in np.ndenumerate(values):
-                    text = f"{value:+.0f}" if row else f"{value:.1f}"
+                    text = f"{value:+.0f}" if row else f"{value:.1f}".replace("-0.0", "0.0")
                     shade = "white" if abs(value) > 0.6 * limit else INK
                     if value or not row:
                         axis.text(r, c, text, ha="center", va="center", fontsize=7, color=shade)
@@ -135,14 +134,15 @@ def weights_before_and_after(population: Population, run: int, scheme: Scheme) -
 def success(shares: dict[str, Proportion]) -> Figure:
     """Share of runs by stage or method, with 95 % intervals."""
     with mpl.rc_context(STYLE):
-        made = figure(9.4, 0.5 * len(shares) + 0.9)
+        made = figure(9.4, 0.45 * len(shares) + 0.9)
         axis = made.subplots()
         names = list(shares)
         values = np.array([100 * share.share for share in shares.values()])
         low = np.array([100 * share.low for share in shares.values()])
         high = np.array([100 * share.high for share in shares.values()])
         positions = np.arange(len(names))[::-1]
-        colors = [BLUE if name.startswith("exact") else GREY for name in names]
+        shades = {"exact": BLUE, "control": PALE}
+        colors = [shades.get(name.split(":")[0], GREY) for name in names]
         axis.barh(positions, values, color=colors, height=0.6)
         axis.errorbar(values, positions, xerr=[values - low, high - values], fmt="none", ecolor=INK, capsize=3, lw=1)
         for position, share in zip(positions, shares.values(), strict=True):

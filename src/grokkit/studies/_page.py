@@ -10,9 +10,10 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from grokkit._version import __version__
-from grokkit.scheme import additions, frobenius_growth, growth_factor, write_atomically
+from grokkit.scheme import Equivalence, additions, frobenius_growth, growth_factor, write_atomically
 from grokkit.studies import _figures as figures
 from grokkit.studies._demo import DemoResult
+from grokkit.studies._statistics import Proportion
 
 
 def write_demo_page(result: DemoResult, path: str | os.PathLike[str]) -> None:
@@ -25,11 +26,20 @@ def stages(result: DemoResult) -> dict[str, Any]:
     success = result.success()
     return {
         "trained: test loss < 1e-6": result.converged(),
-        "polished: equations solved": result.polished(),
-        "exact by plain rounding": success["plain"],
-        "exact by slot scales": success["scaled"],
-        "exact by full": success["full"],
+        "trained, polished: equations solved": result.polished(),
+        "exact: weights rounded as they are (plain)": success["plain"],
+        "exact: slot scales fixed, rounded (scaled)": success["scaled"],
+        "exact: polished, basis fixed, rounded (full)": success["full"],
+        "control: full, from untrained weights": Proportion(result.control.exact, len(result.control)),
     }
+
+
+def basis_rows(answer: Equivalence) -> list[tuple[str, list[list[str]]]]:
+    """P, Q and R of a basis change as rows of text."""
+    return [
+        (letter, [[str(x) for x in row] for row in matrix])
+        for letter, matrix in zip("PQR", (answer.P, answer.Q, answer.R), strict=True)
+    ]
 
 
 def render(result: DemoResult) -> str:
@@ -51,6 +61,12 @@ def render(result: DemoResult) -> str:
         growth=growth_factor(scheme),
         frobenius=frobenius_growth(scheme),
         path=result.example.path,
+        moved=result.moved(),
+        change=basis_rows(result.basis_change),
+        trained_basis=[
+            (letter, [[f"{x:.3f}" for x in row] for row in matrix])
+            for letter, matrix in zip("PQR", result.example.path.sandwich or (), strict=False)
+        ],
         stages=stages(result),
         figures=drawn,
         version=__version__,

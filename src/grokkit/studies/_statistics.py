@@ -22,6 +22,10 @@ class Proportion:
     count: int
     n: int
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.count <= self.n:
+            raise ValueError(f"{self.count} of {self.n} is no proportion")
+
     @property
     def share(self) -> float:
         return self.count / self.n if self.n else math.nan
@@ -58,7 +62,7 @@ class Median:
     """The median of n independent values, with a distribution-free 95 % interval.
 
     The interval runs between two order statistics; its coverage is at least 95 % for n ≥ 6, and it is the
-    whole range below that.
+    whole range below that. Values that hold a NaN have a NaN for a median.
     """
 
     value: float
@@ -68,15 +72,17 @@ class Median:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Median:
+        n = len(values)
+        if n == 0 or any(math.isnan(value) for value in values):
+            return cls(math.nan, math.nan, math.nan, n)
         ordered = sorted(values)
-        n = len(ordered)
-        if n == 0:
-            return cls(math.nan, math.nan, math.nan, 0)
         middle = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
-        tail, k = 0.0, 0
-        while tail + math.comb(n, k) / 2**n <= 0.025:
-            tail += math.comb(n, k) / 2**n
+        k, ways = 0, 1  # the order statistic, and how many of the 2^n outcomes put fewer than k below the median
+        total = ways
+        while 40 * total <= 2**n:
             k += 1
+            ways = ways * (n - k + 1) // k
+            total += ways
         at = max(k - 1, 0)
         return cls(middle, ordered[at], ordered[n - 1 - at], n)
 
