@@ -1,4 +1,5 @@
 import ast
+import copy
 import json
 import re
 import subprocess
@@ -186,7 +187,7 @@ odd = st.sampled_from(
         ),
         *("Z", "Q", "GF(2)", "GF(3)", "GF(4)", "GF(5)", "GF(2147483647)", "GF(4294967291)", "gf(2)"),
     ]
-)
+).map(copy.deepcopy)  # lists are mutated further on
 
 
 @settings(max_examples=300)
