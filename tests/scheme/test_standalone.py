@@ -220,8 +220,10 @@ def test_it_agrees_on_mutated_files(tmp_path_factory, data):
         for factor in (content.get(name) for name in "UVW"):
             if isinstance(factor, dict) and type(factor.get("denominator")) is int:
                 factor["denominator"] *= 6
-                for row in factor.get("rows", []) if isinstance(factor.get("rows"), list) else []:
-                    row[:] = [x * 6 if type(x) is int else x for x in row] if isinstance(row, list) else row
+                rows = factor.get("rows")
+                for row in rows if isinstance(rows, list) else []:
+                    if isinstance(row, list):
+                        row[:] = [x * 6 if type(x) is int else x for x in row]
     agree(tmp_path_factory.mktemp("mutated"), json.dumps(content))
 
 
