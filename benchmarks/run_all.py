@@ -23,7 +23,7 @@ SECTIONS = (
     (
         "Success of the published protocol",
         "success.py",
-        ["--preset", "source", "--batch-sizes", "8,16,32,64,128,512"],
+        ["--preset", "source", "--seed", "2000"],
     ),
     ("Recovery from noise", "noise.py", []),
     ("Checkpoints of the published work", "checkpoints.py", []),

@@ -94,7 +94,7 @@ def main() -> None:
     for row in rows:
         print(
             f"| {row['batch_size']} | {row['steps']} | {row['converged']} | {row['plain']} | {row['scaled']} | {row['full']} | "
-            f"{row['only_by_polish']} | {row['control']} | {row['moved'].value:.0e}, {row['control_moved'].value:.0e} | "
+            f"{row['only_by_polish']} | {row['control']} | {_size(row['moved'])}, {_size(row['control_moved'])} | "
             f"{row['recognized']} of {row['full'].count} | {row['full_ms']:.1f} |"
         )
     cycles, gauges, sums = Counter(), Counter(), Counter()
@@ -104,6 +104,10 @@ def main() -> None:
         sums.update(row["additions"])
     print(f"\nRidge cycles of the polish: {_counts(cycles)}. Gauge that made a run exact: {_counts(gauges)}.")
     print(f"Additions of the schemes found: {_counts(sums)}.")
+
+
+def _size(median: Median) -> str:
+    return f"{median.value:.0e}" if median.n else "no run"
 
 
 def _counts(counter: Counter[Any]) -> str:

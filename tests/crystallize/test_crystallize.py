@@ -177,8 +177,8 @@ def test_bad_lattices(run):
         crystallize(random_factors(1), **run)
 
 
-def spoiled(side, where, value):
-    factors = [np.array(f) for f in random_factors(2)]
+def spoiled(side, where, value, runs=1):
+    factors = [np.array(f) for f in random_factors(runs)]
     factors[side][where] = value
     return tuple(factors)
 
@@ -186,8 +186,8 @@ def spoiled(side, where, value):
 @pytest.mark.parametrize(
     ("factors", "options", "message"),
     [
-        (spoiled(1, (1, 2, 3), np.nan), {}, r"V\[1, 2, 3\] is nan; finite"),
-        (spoiled(2, (0, 1, 4), -np.inf), {}, r"W\[0, 1, 4\] is -inf"),
+        (spoiled(1, (0, 2, 3), np.nan), {}, r"V\[2, 3\] is nan; finite"),
+        (spoiled(2, (0, 1, 4), -np.inf), {}, r"W\[1, 4\] is -inf"),
         (random_factors(2)[:2], {}, "2 arrays; U, V and W"),
         ((np.ones((2, 7, 4)), np.ones((3, 7, 4)), np.ones((2, 4, 7))), {}, "disagree"),
         ((np.ones((2, 7, 4)), np.ones((2, 7, 4)), np.ones((2, 7, 4))), {}, "disagree"),
@@ -206,6 +206,25 @@ def test_bad_input_is_refused_in_one_line(factors, options, message):
         crystallize(factors, **options)
     if isinstance(caught.value, InvalidInput):
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("method", ["plain", "scaled", "full"])
+def test_a_run_that_diverged_fails_alone(method):
+    good = crystallize(random_factors(3), method=method)
+    some = crystallize(spoiled(1, (1, 2, 3), np.nan, runs=3), method=method)
+    assert not some[1].exact and some[1].reason == "input: weights are not finite (the run diverged)"
+    for i in (0, 2):
+        assert (some[i].scheme, some[i].path, some[i].reason) == (good[i].scheme, good[i].path, good[i].reason)
+
+
+@pytest.mark.parametrize("method", ["plain", "scaled", "full"])
+def test_slots_that_compute_nothing_are_left_out(method):
+    u, v, w = STRASSEN.floats()
+    empty = np.insert(u, 3, 0, axis=0), np.insert(v, 3, 0, axis=0), np.insert(w, 3, 0, axis=1)
+    found = crystallize(empty, method=method)[0]
+    assert found.exact and found.scheme.rank == 7 and equivalent(found.scheme, STRASSEN)
+    nothing = crystallize((np.zeros((2, 7, 4)), np.zeros((2, 7, 4)), np.zeros((2, 4, 7))), method="plain")
+    assert nothing.exact == 0 and "8 of 64 equations fail" in nothing[0].reason
 
 
 @pytest.mark.parametrize("value", [0.0, 1e300, 1e-300, 1e30])

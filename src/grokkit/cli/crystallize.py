@@ -6,9 +6,9 @@ import json as json_module
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
@@ -22,8 +22,6 @@ Examples:
 A weight file is a .pt, .npz or .safetensors file with U, V and W.
 
 Exit status: 0 at least one run is exact; 1 none is; 2 bad input."""
-
-DIVERGED: Final = "input: weights are not finite (the run diverged)"
 
 
 def register(app: typer.Typer) -> None:
@@ -62,6 +60,7 @@ def crystallize(
 ) -> int:
     """Turn trained factors into exact schemes, each proven over the integers."""
     from grokkit.crystallize import METHODS
+    from grokkit.crystallize import crystallize as make_exact
     from grokkit.scheme import InvalidInput
 
     if method not in METHODS:
@@ -71,7 +70,7 @@ def crystallize(
     folder = out or (folder / f"crystallized-{method}" if folder else None)
     started = time.process_time()
     with progress_bar("crystallizing", len(numbers), "runs") as advance:
-        result = _crystallize_finite(factors, target, method=method, seed=seed, progress=advance)
+        result = make_exact(factors, target, method=method, seed=seed, progress=advance)
     seconds = (time.process_time() - started) / max(1, len(result))
     reasons = Counter(run.reason.split(":")[0] for run in result if not run.exact)
     ranks = {str(rank): count for rank, count in sorted(Counter(scheme.rank for scheme in result.schemes).items())}
@@ -139,48 +138,6 @@ def _read(source: Path) -> tuple[list[int], Any, Any, Path | None, bool | None]:
     check_readable(source)
     found = find_factors(read_weights(source), str(source))
     return [0], (found.U, found.V, found.W), found.target, None, None
-
-
-def _crystallize_finite(factors: Any, target: Any, **options: Any) -> Any:
-    """Crystallize; runs that diverged fail by themselves, and slots that hold nothing are left out of schemes."""
-    import numpy as np
-
-    from grokkit.crystallize import Crystallization, CrystallizedRun, crystallize
-    from grokkit.crystallize import Path as Way
-
-    u, v, w = (array if array.ndim == 3 else array[None] for array in map(np.asarray, factors))
-    finite = np.logical_and.reduce([np.isfinite(array).all(axis=(1, 2)) for array in (u, v, w)])
-    # zeros in their place keep the numbers, and so the randomness, of the other runs
-    kept = [np.where(finite[:, None, None], array, 0.0) for array in (u, v, w)]
-    result = crystallize(kept, target, **options)
-    lost = Way(mse_before=np.inf, distance_before=np.inf)
-    runs = [
-        _without_empty_slots(run) if finite[i] else CrystallizedRun(i, None, None, DIVERGED, lost)
-        for i, run in enumerate(result)
-    ]
-    return Crystallization(tuple(runs), result.target, result.method, result.seed)
-
-
-def _without_empty_slots(run: Any) -> Any:
-    """A run of an interrupted training may be padded with slots of zeros to the width of the others."""
-    from grokkit.scheme import Scheme, verify
-
-    scheme = run.scheme
-    if scheme is None:
-        return run
-    used = (scheme.U != 0).any(1) & (scheme.V != 0).any(1) & (scheme.W != 0).any(0)
-    if used.all():
-        return run
-    smaller = Scheme(
-        scheme.target,
-        scheme.U[used],
-        scheme.V[used],
-        scheme.W[:, used],
-        scheme.denominators,
-        scheme.ring,
-        scheme.provenance,
-    )
-    return replace(run, scheme=smaller, certificate=verify(smaller))
 
 
 def _fallback(name: str | None, target: Any) -> Any:

@@ -41,6 +41,7 @@ CONVERGED: Final = 1e-6
 """Mean squared error (unit Gaussian operands) below which a network counts as having learned the map."""
 CHUNK: Final = 256
 """Runs processed together."""
+DIVERGED: Final = "input: weights are not finite (the run diverged)"
 LARGEST_SLOTS: Final = 4096
 LARGEST_RUN: Final = 2**30
 """Bytes that one run may need."""
@@ -161,7 +162,8 @@ def crystallize(
     factors:
         (U, V, W) with a leading run axis: U (runs × slots × n·m), V (runs × slots × m·p),
         W (runs × n·p × slots). One run may come without the run axis. Anything with a `factors`
-        attribute of that kind, such as a `Population`, is accepted.
+        attribute of that kind, such as a `Population`, is accepted. A run that holds infinities or NaN fails at
+        stage ``input``; the others go on.
     target:
         What the factors should compute; by default the matrix product whose format fits their widths.
     method:
@@ -178,9 +180,9 @@ def crystallize(
         Called with the number of runs just finished.
 
     Every scheme that comes back has been proven by `verify`; its `Path` says what training had reached
-    and what was added. No known coefficients enter anywhere: this package does not import the catalog.
-    Raises `InvalidInput` for shapes that fit no target, entries that are not finite, or a lattice that
-    is not dyadic.
+    and what was added. Slots that compute nothing are left out of it. No known coefficients enter anywhere:
+    this package does not import the catalog. Raises `InvalidInput` for shapes that fit no target, a single
+    network with entries that are not finite, or a lattice that is not dyadic.
     """
     if method not in METHODS:
         raise InvalidInput(f"method {method!r}; use one of {', '.join(METHODS)}")
@@ -188,6 +190,8 @@ def crystallize(
         raise InvalidInput(f"tries is {tries}; at least 1 is needed")
     _check_lattice(lattice)
     x, problem = _stack(factors, target)
+    diverged = np.logical_not(np.isfinite(x).all(axis=(1, 2)))
+    x[diverged] = 0.0  # in their place, so that the others keep their numbers and so their randomness
     outcomes: list[CrystallizedRun] = []
     # absurdly large factors may overflow; they then fail to round or to solve, with a reason
     with threadpool_limits(limits=1, user_api="blas"), np.errstate(over="ignore", invalid="ignore"):
@@ -200,6 +204,8 @@ def crystallize(
                 _full(problem, chunk, lattice, generators, states, tries)
             else:
                 _round_once(problem, chunk, lattice, states, scaled=method == "scaled")
+            for i in np.flatnonzero(diverged[start : start + together]):
+                states[i] = _State(Path(np.inf, np.inf), DIVERGED)
             for i, state in enumerate(states):
                 origin = provenance or Provenance(
                     "crystallized",
@@ -238,11 +244,9 @@ def _stack(factors: Any, target: Target | str | None) -> tuple[Factors, Problem]
             array = array[None]
         if array.ndim != 3:
             raise InvalidInput(f"{name}: shape {array.shape}; (runs, rows, columns) or (rows, columns) is needed")
-        if not np.isfinite(array).all():
-            run, row, column = np.argwhere(~np.isfinite(array))[0]
-            raise InvalidInput(
-                f"{name}[{run}, {row}, {column}] is {array[run, row, column]}; finite numbers are needed"
-            )
+        if len(array) == 1 and not np.isfinite(array).all():
+            _, row, column = np.argwhere(~np.isfinite(array))[0]
+            raise InvalidInput(f"{name}[{row}, {column}] is {array[0, row, column]}; finite numbers are needed")
         arrays.append(array)
     u, v, w = arrays
     runs, slots = u.shape[:2]
@@ -437,8 +441,11 @@ def _prove(problem: Problem, run: int, state: _State, provenance: Provenance) ->
     """Exact scheme and certificate from lattice values, or the reason why there is none."""
     if state.values is None:
         return CrystallizedRun(run, None, None, state.reason, state.path)
-    u, v, w = ([[Fraction(float(value)) for value in row] for row in part] for part in problem.split(state.values))
-    scheme = Scheme.from_rationals(problem.target, u, v, list(zip(*w, strict=True)), provenance=provenance)
+    parts = problem.split(state.values)
+    used = np.logical_and.reduce([part.any(axis=1) for part in parts])
+    u, v, w = ([[Fraction(float(value)) for value in row] for row in part[used]] for part in parts)
+    outputs = [[row[k] for row in w] for k in range(problem.c)]
+    scheme = Scheme.from_rationals(problem.target, u, v, outputs, provenance=provenance)
     try:
         return CrystallizedRun(run, scheme, verify(scheme), "", state.path)
     except Refuted as error:
