@@ -19,13 +19,14 @@ def matmul(a: Any, b: Any, *, scheme: Scheme | str = "auto", levels: int | None 
     a, b:
         Operands as `numpy.matmul` takes them.
     scheme:
-        ``"auto"`` (default): the vendor's own product, because the native core that beats it is not
-        built yet. Otherwise a `Scheme`, or a catalog name such as ``"strassen"`` or ``"2x2x2:7"``,
+        ``"auto"`` (default): the vendor's own product; the native core has no product to beat it yet.
+        Otherwise a `Scheme`, or a catalog name such as ``"strassen"`` or ``"2x2x2:7"``,
         which is proven before it is used and then applied recursively in NumPy.
     levels:
         Recursive steps, with an explicit scheme only. Default 1. Sizes that do not divide are padded.
 
-    Returns the product in the dtype that `numpy.matmul` gives. Raises `Refuted` for a scheme that is
+    Returns the product in the dtype that `numpy.matmul` gives. Under an explicit scheme infinities and NaN
+    spread to other entries, as sums and differences of entries are multiplied. Raises `Refuted` for a scheme that is
     not exact, `KeyError` for an unknown name, `ValueError` for shapes that do not fit.
 
     >>> import numpy as np

@@ -176,7 +176,7 @@ def run_demo(bar: Bar, say: Callable[[str], None], *, runs: int = 256, seed: int
     share = Proportion(control.exact, runs)
     say(f"   control: {share} exact from untrained weights; at this size the solver suffices.")
     say(f"   Polishing moved converged networks by {learned.value:.1e} of their norm (median),")
-    say(f"   untrained ones by {unlearned.value:.1e}.")
+    say(f"   untrained ones by {unlearned.value:.1f} times their norm.")
     say("3. Recognizing: a change of basis from each run to Strassen's algorithm, checked exactly.")
     strassen = catalog["strassen"]
     recognized, answers = 0, {}
