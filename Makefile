@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO_OUT ?= grokkit-demo
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/src/* native/include/*)
 
-.PHONY: demo test lint types layers unit doctest package bench clean help
+.PHONY: demo test lint types layers unit doctest sanitize package bench clean help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -13,7 +13,7 @@ help: ## list the targets
 demo: $(VENV)/lab ## train 256 networks, crystallize, prove and expand them; writes a page with figures
 	$(BIN)/grokkit demo --out $(DEMO_OUT)
 
-test: lint types layers unit doctest package ## the whole suite
+test: lint types layers unit doctest sanitize package ## the whole suite
 
 lint: $(VENV)/test
 	$(BIN)/ruff format --check .
@@ -31,10 +31,13 @@ unit: $(VENV)/test
 doctest: $(VENV)/test
 	$(BIN)/python -m pytest --doctest-modules src
 
+sanitize: $(VENV)/test ## build the native core with sanitizers and train with it
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/check_sanitizers.py
+
 package: $(VENV)/test ## build the wheel, install it alone, use it without torch
 	$(BIN)/python tests/check_package.py
 
-bench: $(VENV)/test ## the measurements of docs/measurements.md (an hour on two cores)
+bench: $(VENV)/test ## the measurements of docs/measurements.md (ten minutes)
 	$(BIN)/python benchmarks/run_all.py
 
 $(VENV)/python:
