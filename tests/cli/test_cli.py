@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from grokkit.cli import main
-from grokkit.scheme import Ring, Scheme, dumps, load, save, verify
+from grokkit.scheme import MatrixProduct, Ring, Scheme, dumps, load, save, verify
 from grokkit.scheme.catalog import catalog
 from grokkit.studies import _demo
 from grokkit.training import TrainConfig, train
@@ -654,3 +654,12 @@ def test_a_demo_without_an_exact_network_exits_1_and_leaves_nothing(tmp_path, ca
     out, err = capsys.readouterr()
     assert "grokkit demo: none of 4 " in out and "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_huge_wrong_entries_are_shown_by_their_size(tmp_path, capsys):
+    path = tmp_path / "huge.json"
+    save(Scheme(MatrixProduct(1, 1, 1), [[10**2000]], [[10**2000]], [[10**2000]]), path)
+    assert main(["verify", str(path), "--json"]) == 1
+    (row,) = json.loads(capsys.readouterr().out)["results"]
+    assert (row["verdict"], row["found"], row["expected"]) == ("refuted", "about 10^6000", "1")
+    assert main(["expand", str(path)]) == 1

@@ -64,8 +64,8 @@ def _check(path: Path) -> dict[str, Any]:
             "wrong": error.wrong,
             "equations": error.equations,
             "index": list(error.index),
-            "expected": str(error.expected),
-            "found": str(error.found),
+            "expected": room.rational_text(error.expected),
+            "found": room.rational_text(error.found),
         }
     except room.InvalidInput as error:
         return row | {"reason": str(error)}

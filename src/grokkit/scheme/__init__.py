@@ -17,7 +17,7 @@ from grokkit.scheme._ring import Q, Ring, Z
 from grokkit.scheme._scheme import Provenance, Scheme
 from grokkit.scheme._symmetry import sandwiched
 from grokkit.scheme._target import MatrixProduct, Target
-from grokkit.scheme._verify import Certificate, Refuted, verify
+from grokkit.scheme._verify import Certificate, Refuted, rational_text, verify
 from grokkit.scheme._weights import Weights, find_factors, read_npz, read_weights
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "load",
     "nearest",
     "need_extra",
+    "rational_text",
     "read_bytes",
     "read_npz",
     "read_scheme",

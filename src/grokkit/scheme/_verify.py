@@ -94,15 +94,16 @@ class Refuted(ArithmeticError):
         self.wrong = wrong
         self.equations = int(np.prod(scheme.target.shape, dtype=object))
         a, b, c = (scheme.target.variable(side, position) for side, position in enumerate(index))
+        values = f"{rational_text(found)}, expected {rational_text(expected)}"
         super().__init__(
             f"{scheme.name} is not exact over {scheme.ring}: the coefficient of {a} {b} in {c} "
-            f"(tensor entry {index[0]}, {index[1]}, {index[2]}) is {_shown(found)}, expected {_shown(expected)}; "
+            f"(tensor entry {index[0]}, {index[1]}, {index[2]}) is {values}; "
             f"{wrong} of {self.equations} equations fail"
         )
 
 
-def _shown(number: Any) -> str:
-    """A rational, its middle left out where it is long."""
+def rational_text(number: Fraction | int) -> str:
+    """A rational for people: its digits, or from 10^24 on its order of magnitude."""
     large = max(abs(number.numerator), number.denominator) >= 10**24
     return f"about {_power_of_ten(number)}" if large else str(number)
 
