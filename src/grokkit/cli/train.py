@@ -81,8 +81,11 @@ def train(
         print_json(summary)
     else:
         speed = f"in {summary['seconds']:.1f} s ({population.runs_steps_per_second:,.0f} runs x steps/s a worker)"
+        steps = plural(settings.total_steps, "step")
+        if not population.complete:
+            steps = f"{population.steps_done.mean():.0f} of {steps}"
         print(
-            f"{len(population)} of {plural(settings.runs, 'run')}, {plural(settings.total_steps, 'step')} each, "
+            f"{len(population)} of {plural(settings.runs, 'run')}, {steps} each, "
             + ("already trained" if before == settings.shards else speed)
         )
         print(f"{population.converged} converged (test loss below 1e-6); written to {out}")
