@@ -1,8 +1,8 @@
 """Sanitizer check, run by ``make sanitize``: the native core built with the address and undefined-behaviour
 sanitizers trains every kind of network, in every instruction set that this processor has.
 
-Without a C++ compiler there is nothing to check; with GROKKIT_REQUIRE_NATIVE=1 that is an error. A compiler without
-shared sanitizer libraries (Clang's usual packages) is reported and passed over.
+Without a C++ compiler there is nothing to check, and with one that has no shared sanitizer libraries (Clang's usual
+packages) nothing to preload; this is reported, and with GROKKIT_REQUIRE_NATIVE=1 it is an error.
 """
 
 from __future__ import annotations
@@ -56,13 +56,16 @@ def run(*command: str | Path, **environment: str) -> str:
 
 def main() -> None:
     compiler = shutil.which(os.environ.get("CXX", "c++"))
+    required = os.environ.get("GROKKIT_REQUIRE_NATIVE") == "1"
     if compiler is None:
-        if os.environ.get("GROKKIT_REQUIRE_NATIVE") == "1":
+        if required:
             raise SystemExit("sanitizer check: no C++ compiler, and GROKKIT_REQUIRE_NATIVE is 1")
         print("sanitizers: not checked, no C++ compiler")
         return
     runtimes = [run(compiler, f"-print-file-name=lib{name}.so") for name in ("asan", "ubsan")]
     if not all(Path(runtime).is_absolute() for runtime in runtimes):
+        if required:
+            raise SystemExit(f"sanitizer check: {compiler} has no runtime libraries to preload")
         print(f"sanitizers: not checked, {compiler} has no runtime libraries to preload")
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -131,10 +131,10 @@ def test_full_depth_goes_down_to_single_entries():
     calls = []
     from grokkit.execution import _recursion as internals
 
-    assert internals._full_depth((2, 2, 2), (64, 64, 64)) == 6
-    assert internals._full_depth((2, 2, 2), (65, 1, 1)) == 7
-    assert internals._full_depth((1, 3, 1), (50, 9, 50)) == 2
-    assert internals._full_depth((1, 1, 1), (50, 9, 50)) == 0
+    assert internals.full_depth((2, 2, 2), (64, 64, 64)) == 6
+    assert internals.full_depth((2, 2, 2), (65, 1, 1)) == 7
+    assert internals.full_depth((1, 3, 1), (50, 9, 50)) == 2
+    assert internals.full_depth((1, 1, 1), (50, 9, 50)) == 0
     assert calls == []
 
 

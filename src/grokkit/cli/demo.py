@@ -35,12 +35,11 @@ def demo(
     json: Json = False,
 ) -> int:
     """Train networks, turn them into proven algorithms, expand one to any size, and show it all."""
-    from grokkit.scheme import need_extra
+    from grokkit.scheme import need_extra, undone_if_empty
 
     need_extra("grokkit demo", "matplotlib", "jinja2")
     from grokkit.studies._demo import DemoInterrupted, NothingExact, run_demo
     from grokkit.studies._page import write_demo_page
-    from grokkit.training._train import undone_if_empty
 
     say = _silent if json else print
     try:

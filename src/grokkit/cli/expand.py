@@ -153,8 +153,8 @@ def _sizes(text: str) -> list[int]:
 
 def _check_work(base: Any, levels: int, sizes: list[int], pairs: int) -> None:
     """Refuse what would take hours or more memory than there is."""
+    from grokkit.execution import full_depth
     from grokkit.scheme import InvalidInput
-    from grokkit.studies._expansion_tables import _depth
 
     n, m, p = base.target.format
     coefficients = base.rank**levels * sum(side**levels for side in (n * m, m * p, n * p))
@@ -163,7 +163,7 @@ def _check_work(base: Any, levels: int, sizes: list[int], pairs: int) -> None:
             f"grokkit expand: --levels {levels}: {base.rank}^{levels} products with {coefficients:.1e} coefficients "
             "are too many; 10^8 coefficients are allowed"
         )
-    products = pairs * sum(base.rank ** _depth(base.target, size) for size in sizes)
+    products = pairs * sum(base.rank ** full_depth(base.target.format, (size, size, size)) for size in sizes)
     if products > MOST_PRODUCTS:
         raise InvalidInput(
             f"grokkit expand: --sizes to {max(sizes)} with --pairs {pairs} take {products:.1e} multiplications; "

@@ -55,7 +55,7 @@ def recursive_product(scheme: Scheme, a: Any, b: Any, levels: int | None = None)
     left = np.broadcast_to(left, batch + left.shape[-2:]).astype(dtype)
     right = np.broadcast_to(right, batch + right.shape[-2:]).astype(dtype)
     sizes = left.shape[-2], left.shape[-1], right.shape[-1]
-    depth = _full_depth(scheme.target.format, sizes) if levels is None else levels
+    depth = full_depth(scheme.target.format, sizes) if levels is None else levels
     if isinstance(depth, bool) or not isinstance(depth, int | np.integer) or not 0 <= depth <= MAX_LEVELS:
         raise InvalidInput(f"levels is {levels!r}; a whole number from 0 to {MAX_LEVELS} is needed")
     if scheme.rank == 0:
@@ -69,7 +69,7 @@ def recursive_product(scheme: Scheme, a: Any, b: Any, levels: int | None = None)
     return (product[..., 0] if b.ndim == 1 else product)[()]
 
 
-def _full_depth(form: Sequence[int], sizes: Sequence[int]) -> int:
+def full_depth(form: Sequence[int], sizes: Sequence[int]) -> int:
     """Levels until every block side that can shrink is one."""
     depth = 0
     while any(base > 1 and base**depth < size for base, size in zip(form, sizes, strict=True)):

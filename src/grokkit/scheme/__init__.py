@@ -8,7 +8,7 @@ from grokkit.scheme._counts import Additions, additions, frobenius_growth, growt
 from grokkit.scheme._equivalence import Equivalence, Inequivalent, Undecided, equivalent, stabilizer
 from grokkit.scheme._error_bound import ErrorBound, error_bound, unit_roundoff
 from grokkit.scheme._errors import InvalidInput, MissingExtra, UnreadableFile, need_extra
-from grokkit.scheme._files import read_bytes, write_atomically
+from grokkit.scheme._files import read_bytes, undone_if_empty, write_atomically
 from grokkit.scheme._formulas import formulas
 from grokkit.scheme._json import check_claim, dumps, load, read_scheme, save
 from grokkit.scheme._kronecker import compose, expand
@@ -64,6 +64,7 @@ __all__ = [
     "save",
     "scalings",
     "stabilizer",
+    "undone_if_empty",
     "unit_roundoff",
     "verify",
     "write_atomically",

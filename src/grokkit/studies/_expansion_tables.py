@@ -10,7 +10,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from grokkit.execution import recursive_product
+from grokkit.execution import full_depth, recursive_product
 from grokkit.scheme import InvalidInput, MatrixProduct, Scheme, error_bound
 from grokkit.studies._statistics import Median
 
@@ -82,15 +82,9 @@ def expansion_table(
     for size in sizes:
         if size < 1:
             raise InvalidInput(f"size {size}; sizes must be at least 1")
-        depth = _depth(scheme.target, size) if levels is None else levels
+        depth = full_depth(scheme.target.format, (size, size, size)) if levels is None else levels
         rows.append(_row(scheme, int(size), depth, np.dtype(dtype), pairs, seed))
     return rows
-
-
-def _depth(target: MatrixProduct, size: int) -> int:
-    """Levels that bring blocks down to single entries."""
-    base = min(side for side in target.format if side > 1) if max(target.format) > 1 else 2
-    return max(1, math.ceil(math.log(size) / math.log(base) - 1e-9)) if size > 1 else 0
 
 
 def _row(scheme: Scheme, size: int, levels: int, dtype: np.dtype[Any], pairs: int, seed: int) -> ExpansionRow:

@@ -7,13 +7,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from grokkit.scheme import InvalidInput, need_extra
+from grokkit.scheme import InvalidInput, need_extra, undone_if_empty
 from grokkit.training._config import TrainConfig
 from grokkit.training._engine import resolve_engine
 from grokkit.training._population import Population, Trajectory
@@ -138,20 +138,6 @@ def _claimed(folder: Path, config: TrainConfig) -> Iterator[Path]:
             if not existed and not any(folder.glob(f"{SHARD_FOLDER}/*.npz")):
                 (folder / CONFIG_FILE).unlink(missing_ok=True)
             raise
-
-
-@contextmanager
-def undone_if_empty(folder: Path) -> Iterator[None]:
-    """Make a directory; if the block fails, remove what was made of it and of its parents and is still empty."""
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
-    except BaseException:
-        for path in made:
-            with suppress(OSError):
-                path.rmdir()
-        raise
 
 
 def _prepare(folder: Path, config: TrainConfig) -> Path:
