@@ -4,9 +4,9 @@ The catalog of known schemes is `grokkit.scheme.catalog`; it is not imported her
 must find schemes by itself cannot see it.
 """
 
-from grokkit.scheme._counts import Additions, additions, frobenius_growth, growth_factor, scalings
+from grokkit.scheme._counts import Additions, additions, frobenius_growth, growth_factor, scalings, typical_growth
 from grokkit.scheme._equivalence import Equivalence, Inequivalent, Undecided, equivalent, stabilizer
-from grokkit.scheme._error_bound import ErrorBound, error_bound, unit_roundoff
+from grokkit.scheme._error_bound import ErrorBound, composed_error_bound, error_bound, unit_roundoff
 from grokkit.scheme._errors import InvalidInput, MissingExtra, UnreadableFile, need_extra
 from grokkit.scheme._files import read_bytes, undone_if_empty, write_atomically
 from grokkit.scheme._formulas import formulas
@@ -43,6 +43,7 @@ __all__ = [
     "additions",
     "check_claim",
     "compose",
+    "composed_error_bound",
     "dumps",
     "equivalent",
     "error_bound",
@@ -64,6 +65,7 @@ __all__ = [
     "save",
     "scalings",
     "stabilizer",
+    "typical_growth",
     "undone_if_empty",
     "unit_roundoff",
     "verify",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, final
@@ -63,24 +64,40 @@ def error_bound(scheme: Scheme, levels: int, inner: int, dtype: Any = np.float64
     >>> error_bound(catalog["strassen"], levels=1, inner=2).depth
     6
     """
-    if not isinstance(scheme.target, MatrixProduct):
-        raise InvalidInput(f"{scheme.name}: error bounds are for matrix products")
-    for name, value in (("levels", levels), ("inner", inner)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
-            raise InvalidInput(f"{name} is {value!r}; a whole number of at least 0 is needed")
-    levels, inner = int(levels), int(inner)
+    return composed_error_bound([(scheme, levels)], inner, dtype)
+
+
+def composed_error_bound(steps: Sequence[tuple[Scheme, int]], inner: int, dtype: Any = np.float64) -> ErrorBound:
+    """The bound of `error_bound` for several schemes, one inside another.
+
+    `steps` holds each scheme with its number of levels, from the outermost inwards. Growth factors multiply and
+    roundings add up, as every product of one scheme is computed by the next.
+    """
+    leaf, depth, growth, total = max(_whole("inner", inner), 1), 0, Fraction(1), 0
+    for scheme, count in steps:
+        if not isinstance(scheme.target, MatrixProduct):
+            raise InvalidInput(f"{scheme.name}: error bounds are for matrix products")
+        levels = _whole("levels", count)
+        leaf = -(-leaf // scheme.target.m**levels)
+        depth += levels * _roundings(scheme)
+        growth *= growth_factor(scheme) ** levels
+        total += levels
     u = unit_roundoff(dtype)
-    leaf = -(-max(inner, 1) // scheme.target.m**levels)
-    step = _roundings(scheme)
-    depth = levels * step + leaf + (3 if np.dtype(dtype).kind == "c" else 0)
+    depth += leaf + (3 if np.dtype(dtype).kind == "c" else 0)
     if depth * u >= 1:
         raise InvalidInput(f"no bound: {depth} roundings of size {u:.1g} leave no correct digit")
     gamma = Fraction(u) * depth / (1 - Fraction(u) * depth)
     try:
-        factor = math.nextafter(float(gamma * leaf * growth_factor(scheme) ** levels), math.inf)
+        factor = math.nextafter(float(gamma * leaf * growth), math.inf)
     except OverflowError:
         factor = math.inf
-    return ErrorBound(factor, levels, inner, leaf, depth, u)
+    return ErrorBound(factor, total, int(inner), leaf, depth, u)
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        raise InvalidInput(f"{name} is {value!r}; a whole number of at least 0 is needed")
+    return int(value)
 
 
 def _roundings(scheme: Scheme) -> int:
