@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_OUT ?= grokkit-demo
-SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/src/* native/include/*)
+SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/src/*.cpp native/src/product/* native/include/*)
 
 .PHONY: demo test lint types layers unit doctest sanitize package bench clean help
 
@@ -31,8 +31,8 @@ unit: $(VENV)/test
 doctest: $(VENV)/test
 	$(BIN)/python -m pytest --doctest-modules src
 
-sanitize: $(VENV)/test ## build the native core with sanitizers and train with it
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/check_sanitizers.py
+sanitize: $(VENV)/test ## the native core under sanitizers, and for NEON under emulation
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/check_native.py
 
 package: $(VENV)/test ## build the wheel, install it alone, use it without torch
 	$(BIN)/python tests/check_package.py

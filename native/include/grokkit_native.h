@@ -1,8 +1,9 @@
 /* The C interface of the native core. Every shared object of it, one for each instruction set, exports the
  * same names; grokkit loads exactly one of them, privately (src/grokkit/_native).
  *
- * Results do not depend on the instruction set: no contraction into fused multiply-adds, no reassociation, and
- * runs as SIMD lanes, so that a run's arithmetic is the same in a vector of 2, 4, 8 or 16 lanes. */
+ * Training gives the same bits on every instruction set: no contraction into fused multiply-adds, no reassociation, and
+ * runs as SIMD lanes, so that a run's arithmetic is the same in a vector of 2, 4, 8 or 16 lanes. Products of matrices give
+ * the same bits for any number of threads; between instruction sets they may differ in the last digits. */
 #ifndef GROKKIT_NATIVE_H
 #define GROKKIT_NATIVE_H
 
@@ -12,8 +13,10 @@
 extern "C" {
 #endif
 
+#pragma GCC visibility push(default)   /* all else stays inside the shared object */
+
 /* Raised whenever a function or structure below changes; the loader refuses any other. */
-#define GROKKIT_ABI 1
+#define GROKKIT_ABI 2
 
 int32_t grokkit_abi(void);
 
@@ -63,6 +66,58 @@ typedef struct {
 /* 0 on success, 1 if the sizes are outside what is supported (then nothing was done). */
 int32_t grokkit_train_float32(const grokkit_training *training);
 int32_t grokkit_train_float64(const grokkit_training *training);
+
+/* --- products of matrices --- */
+
+enum { GROKKIT_FLOAT32 = 0, GROKKIT_FLOAT64 = 1, GROKKIT_UINT32 = 2, GROKKIT_UINT64 = 3 };
+
+/* A matrix in memory; strides in entries, of any sign. */
+typedef struct {
+    void *data;
+    int64_t rows, columns, row_stride, column_stride;
+} grokkit_matrix;
+
+/* A bilinear scheme for blocks, A in a grid of n x m, B of m x p, C of n x p:
+ * C_k = sum_r w_rk (sum_i u_ri A_i) (sum_j v_rj B_j), each factor by products, then by blocks, row by row.
+ * For unsigned integers coefficients are whole numbers, taken modulo the type. */
+typedef struct {
+    int32_t n, m, p, rank;
+    const double *u, *v, *w;
+} grokkit_coefficients;
+
+/* c = a b. Winograd's variant of Strassen's algorithm on `explicit_levels` levels, below them the scheme, fused: of the
+ * classical product, n = m = p = rank = 1. c must not overlap a or b, and its rows or its columns must be contiguous. */
+typedef struct {
+    int32_t type;
+    int32_t threads;
+    int32_t explicit_levels;
+    grokkit_coefficients fused;
+    grokkit_matrix a, b, c;
+} grokkit_product;
+
+/* 0 on success; 1 if the call is outside what is supported, 2 if there is no memory (then nothing was done). The result
+ * does not depend on the number of threads. Calls may run side by side. */
+int32_t grokkit_multiply(const grokkit_product *product);
+
+/* Bytes that grokkit_multiply allocates while it runs; -1 if the call is outside what is supported. */
+int64_t grokkit_workspace(const grokkit_product *product);
+
+/* Sizes of the fused kernel: rows and columns of its register tile, and the inner dimension that it packs at a time. */
+typedef struct {
+    int64_t rows, columns, inner;
+} grokkit_tile;
+int32_t grokkit_tile_of(int32_t type, grokkit_tile *tile);
+
+/* The same product by plain loops, for tests: the fused scheme only, one thread. */
+int32_t grokkit_multiply_reference(const grokkit_product *product);
+
+/* Whether all entries of a matrix of floating-point numbers are finite. */
+int32_t grokkit_finite(int32_t type, const grokkit_matrix *matrix);
+
+/* Multiply and add in registers, in `count` rounds; the number of floating-point operations done. */
+double grokkit_flops(int32_t type, int64_t count);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -16,7 +16,7 @@ from grokkit._version import __version__
 
 if TYPE_CHECKING:
     from grokkit.crystallize import Crystallization, crystallize
-    from grokkit.execution import matmul
+    from grokkit.execution import FastArray, Plan, asfast, matmul, plan
     from grokkit.scheme import (
         Certificate,
         Equivalence,
@@ -58,7 +58,7 @@ _HOMES = {
     ),
     "grokkit.scheme.catalog": ("catalog",),
     "grokkit.crystallize": ("Crystallization", "crystallize"),
-    "grokkit.execution": ("matmul",),
+    "grokkit.execution": ("FastArray", "Plan", "asfast", "matmul", "plan"),
     "grokkit.studies": ("discover_expansion_operator",),
     "grokkit.training": ("Population", "TrainConfig", "load_population", "train"),
 }
@@ -68,9 +68,11 @@ __all__ = [
     "Certificate",
     "Crystallization",
     "Equivalence",
+    "FastArray",
     "Inequivalent",
     "InvalidInput",
     "MatrixProduct",
+    "Plan",
     "Population",
     "Refuted",
     "Scheme",
@@ -78,6 +80,7 @@ __all__ = [
     "Undecided",
     "UnreadableFile",
     "__version__",
+    "asfast",
     "catalog",
     "compose",
     "crystallize",
@@ -87,6 +90,7 @@ __all__ = [
     "load",
     "load_population",
     "matmul",
+    "plan",
     "save",
     "train",
     "verify",

@@ -22,8 +22,14 @@ BAD_INPUT: Final = 2
 INTERNAL_ERROR: Final = 3
 INTERRUPTED: Final = 130
 
-LIST_OPTIONS: Final = {"--sizes"}
-"""Options that take several numbers, with commas or with spaces."""
+LIST_OPTIONS: Final = {
+    "--sizes": r"\d+",
+    "--threads": r"\d+|all",
+    "--dtypes": r"(?:float|complex|int|uint)\d+",
+    "--shapes": r"\d+x\d+x\d+",
+    "--transpose": r"[nt]{2}",
+}
+"""Options that take several values, with commas or with spaces, and what a value looks like."""
 
 app = typer.Typer(
     name="grokkit",
@@ -92,9 +98,10 @@ def _join_lists(arguments: list[str]) -> list[str]:
         token = arguments[position]
         position += 1
         joined.append(token)
-        if token.replace("_", "-") in LIST_OPTIONS:
+        value = LIST_OPTIONS.get(token.replace("_", "-"))
+        if value is not None:
             values = []
-            while position < len(arguments) and re.fullmatch(r"[\d,]+", arguments[position]):
+            while position < len(arguments) and re.fullmatch(rf"(?:{value}|,)+", arguments[position]):
                 values.append(arguments[position].strip(","))
                 position += 1
             if values:

@@ -1,6 +1,24 @@
-"""A verified scheme, executed: the NumPy reference recursion."""
+"""A verified scheme, executed: plans, the native product, and the NumPy reference recursion."""
 
+from grokkit.execution._array import FastArray, asfast
 from grokkit.execution._matmul import matmul
+from grokkit.execution._plan import SMALLEST_PRODUCT, Plan, plan
+from grokkit.execution._profile import Profile, current_profile
 from grokkit.execution._recursion import full_depth, recursive_product
+from grokkit.execution._tune import store as store_profile
+from grokkit.execution._tune import tune
 
-__all__ = ["full_depth", "matmul", "recursive_product"]
+__all__ = [
+    "SMALLEST_PRODUCT",
+    "FastArray",
+    "Plan",
+    "Profile",
+    "asfast",
+    "current_profile",
+    "full_depth",
+    "matmul",
+    "plan",
+    "recursive_product",
+    "store_profile",
+    "tune",
+]

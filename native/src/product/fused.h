@@ -1,0 +1,165 @@
+/* The fused product: all products of a scheme over one grid of blocks, without a temporary matrix.
+ *
+ * Linear combinations are formed while blocks are packed, and every product is added to its blocks of C from the
+ * registers. Stages go product by product, then over pieces of the inner dimension, then over pieces of the columns.
+ * During a stage the members of the team take groups of rows: they pack their rows of A (in the first stage of a piece;
+ * later ones find them packed), multiply them by the packed block of B, and pack a share of the next stage's block. */
+#ifndef GROKKIT_PRODUCT_FUSED_H
+#define GROKKIT_PRODUCT_FUSED_H
+
+#include "kernel.h"
+#include "packing.h"
+#include "team.h"
+
+namespace grokkit {
+
+/* Cuts of one product's dimensions; the same for all products of a call, and for any number of threads. */
+template <class T> struct Cuts {
+    static constexpr int64_t group_rows = 4 * Blocking<T>::rows;
+    int64_t rows, inner, columns;      // of a product
+    int64_t inner_piece, pieces;       // pieces of the inner dimension
+    int64_t column_piece, column_pieces;
+    int64_t groups;                    // groups of rows
+
+    Cuts(int64_t m, int64_t k, int64_t n) : rows(m), inner(k), columns(n) {
+        m = std::max<int64_t>(m, 1), k = std::max<int64_t>(k, 1), n = std::max<int64_t>(n, 1);
+        constexpr int64_t lanes = Blocking<T>::lanes, tile = Blocking<T>::columns;
+        pieces = (k + Blocking<T>::inner - 1) / Blocking<T>::inner;
+        inner_piece = rounded((k + pieces - 1) / pieces, std::max(lanes, unrolled));
+        pieces = (k + inner_piece - 1) / inner_piece;
+        column_pieces = (n + Blocking<T>::width - 1) / Blocking<T>::width;
+        column_piece = rounded((n + column_pieces - 1) / column_pieces, tile);
+        column_pieces = (n + column_piece - 1) / column_piece;
+        groups = (m + group_rows - 1) / group_rows;
+    }
+
+    static int64_t rounded(int64_t x, int64_t unit) { return (x + unit - 1) / unit * unit; }
+    int64_t a_entries() const { return groups * group_rows * inner_piece; }
+    int64_t b_entries() const { return column_piece * inner_piece; }
+    /* Of the packed rows of A and two packed blocks of B. */
+    int64_t entries() const { return a_entries() + 2 * b_entries(); }
+};
+
+template <class T> class Fused {
+  public:
+    /* `buffer`: Cuts::entries() entries, aligned to a vector. */
+    Fused(const std::vector<Product<T>> &products, const Cuts<T> &cuts, T *buffer)
+        : products_(products), cuts_(cuts), packed_a_(buffer),
+          packed_b_{buffer + cuts.a_entries(), buffer + cuts.a_entries() + cuts.b_entries()} {}
+
+    /* Run by every member of the team. */
+    void run(Team &team) const {
+        const int64_t stages = int64_t(products_.size()) * cuts_.pieces * cuts_.column_pieces;
+        if (stages == 0) return;
+        team.loop(share_count(), [&](int64_t share) { pack_b(0, share, share_count()); });
+        for (int64_t stage = 0; stage < stages; stage++)
+            team.loop(cuts_.groups, [&](int64_t group) {
+                multiply_group(stage, group, stage + 1 == stages);
+                if (stage + 1 < stages) pack_b(stage + 1, group, cuts_.groups);
+            });
+    }
+
+  private:
+    struct Place {
+        const Product<T> *product;
+        int64_t piece, inner_start, inner, column_piece, column_start, columns;
+    };
+
+    static constexpr int64_t share_count() { return 32; }
+
+    Place place(int64_t stage) const {
+        const int64_t column_piece = stage % cuts_.column_pieces, rest = stage / cuts_.column_pieces;
+        const int64_t piece = rest % cuts_.pieces;
+        const int64_t k = piece * cuts_.inner_piece, j = column_piece * cuts_.column_piece;
+        return {&products_[rest / cuts_.pieces],
+                piece, k, Cuts<T>::rounded(std::min(cuts_.inner_piece, cuts_.inner - k), unrolled),
+                column_piece, j, std::min(cuts_.column_piece, cuts_.columns - j)};
+    }
+
+    /* Rows of the stage's packed block of B that fall to one of `shares`. */
+    struct Rows {
+        int64_t start, end;
+    };
+    static Rows rows_of_b(const Place &at, int64_t share, int64_t shares) {
+        const int64_t unit = std::max<int64_t>(Blocking<T>::lanes, unrolled), units = (at.inner + unit - 1) / unit;
+        return {units * share / shares * unit, std::min(at.inner, units * (share + 1) / shares * unit)};
+    }
+
+    void pack_b(int64_t stage, int64_t share, int64_t shares) const {
+        constexpr int64_t tile = Blocking<T>::columns, lanes = Blocking<T>::lanes;
+        const Place at = place(stage);
+        const int64_t step = at.product->b[0].block.column_stride == 1 ? unrolled : lanes;
+        const Rows rows = rows_of_b(at, share, shares);
+        T *to = packed_b_[stage & 1];
+        for (int64_t p = rows.start; p < rows.end; p += step)
+            pack(to + p * tile, tile, tile, tile * at.inner, at.product->b, at.inner_start + p, at.column_start,
+                 std::min(step, rows.end - p), Cuts<T>::rounded(at.columns, tile));
+    }
+
+    /* The lines of a rectangle of the blocks, where their rows are contiguous. */
+    static void list_blocks(std::vector<Lines> &lines, const Terms<T> &terms, int64_t i, int64_t j, int64_t height,
+                            int64_t width) {
+        for (const Term<T> &term : terms) {
+            const Matrix<const T> part = term.block.block(i, j, height, width);
+            if (part.column_stride != 1 || part.columns == 0) return;
+            const int64_t count = (part.columns * int64_t(sizeof(T)) + line_bytes - 1) / line_bytes;
+            for (int64_t r = 0; r < part.rows; r++)
+                lines.push_back({reinterpret_cast<const char *>(&part.at(r, 0)), line_bytes, count});
+        }
+    }
+
+    /* What will be packed after the group's panel at row r: the next panel of A, and the panel's share of the next B. */
+    void list_packed_next(std::vector<Lines> &lines, const Place &at, int64_t stage, int64_t group, int64_t r,
+                          bool last) const {
+        constexpr int64_t rows = Blocking<T>::rows, parts = Cuts<T>::group_rows / rows;
+        if (at.column_piece == 0)
+            list_blocks(lines, at.product->a, group * Cuts<T>::group_rows + r + rows, at.inner_start, rows, at.inner);
+        if (last) return;
+        const Place next = place(stage + 1);
+        const Rows share = rows_of_b(next, group, cuts_.groups);
+        const int64_t count = share.end - share.start, part = r / rows;
+        const int64_t start = share.start + count * part / parts, end = share.start + count * (part + 1) / parts;
+        list_blocks(lines, next.product->b, next.inner_start + start, next.column_start, end - start, next.columns);
+    }
+
+    void multiply_group(int64_t stage, int64_t group, bool last) const {
+        constexpr int64_t rows = Blocking<T>::rows, tile = Blocking<T>::columns, group_rows = Cuts<T>::group_rows;
+        const Place at = place(stage);
+        const int64_t first = group * group_rows, stride = cuts_.inner_piece;
+        const int64_t tiles = (at.columns + tile - 1) / tile;
+        T *const a = packed_a_ + first * stride;
+        const T *const b = packed_b_[stage & 1];
+        std::vector<Target<T>> targets = at.product->c;
+        if (at.piece > 0)
+            for (Target<T> &target : targets) target.first = false;
+        const auto pack_a = [&](int64_t r, int64_t height) {
+            pack(a + r * stride, stride, stride, 0, at.product->a, first + r, at.inner_start, height, at.inner);
+        };
+        const bool packs = at.column_piece == 0, along = at.product->a[0].block.column_stride == 1;
+        if (packs && !along) pack_a(0, group_rows);
+        std::vector<Lines> next, lines;
+        next.reserve(256), lines.reserve(256);
+        for (int64_t r = 0; r < group_rows && first + r < cuts_.rows; r += rows) {
+            if (packs && along) pack_a(r, rows);
+            next.clear();
+            list_packed_next(next, at, stage, group, r, last);
+            const int64_t count = int64_t(next.size());
+            for (int64_t t = 0; t < tiles; t++) {
+                const int64_t j = at.column_start + t * tile;
+                lines.clear();
+                list_tile(lines, targets, first + r, j);
+                lines.insert(lines.end(), next.begin() + count * t / tiles, next.begin() + count * (t + 1) / tiles);
+                multiply_tile(at.inner, a + r * stride, stride, b + t * tile * at.inner, targets, first + r, j, lines);
+            }
+        }
+    }
+
+    const std::vector<Product<T>> &products_;
+    const Cuts<T> cuts_;
+    T *packed_a_;
+    T *packed_b_[2];
+};
+
+}  // namespace grokkit
+
+#endif

@@ -1,0 +1,301 @@
+/* The C interface of the product: views from the caller's structures, memory, and the choice of the number type. */
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+#include "grokkit_native.h"
+#include "winograd.h"
+
+namespace grokkit {
+namespace {
+
+/* Memory in huge pages where the system has them: packed blocks are walked in strides that few small pages cover. One
+ * block of up to `kept_bytes` is kept from call to call, as fresh pages cost as much as packing does. It changes hands
+ * by an atomic exchange, so no lock is held while a process forks. */
+class Workspace {
+  public:
+    explicit Workspace(int64_t bytes) : block_(kept().exchange(nullptr)) {
+        if (block_ && block_->size >= bytes) return;
+        delete block_;
+        block_ = new Block(bytes);
+    }
+    ~Workspace() {
+        if (block_->size <= kept_bytes) block_ = kept().exchange(block_);
+        delete block_;
+    }
+    Workspace(const Workspace &) = delete;
+    Workspace &operator=(const Workspace &) = delete;
+    void *data() const { return block_->data; }
+
+  private:
+    struct Block {
+        explicit Block(int64_t bytes) {
+            const int64_t page = bytes >= (1 << 20) ? 1 << 21 : 1 << 12;
+            size = std::max<int64_t>((bytes + page - 1) / page, 1) * page;
+            data = std::aligned_alloc(std::size_t(page), std::size_t(size));
+            if (!data) throw std::bad_alloc();
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+            if (page == 1 << 21) madvise(data, std::size_t(size), MADV_HUGEPAGE);
+#endif
+        }
+        ~Block() { std::free(data); }
+        Block(const Block &) = delete;
+        Block &operator=(const Block &) = delete;
+        int64_t size;
+        void *data;
+    };
+    static constexpr int64_t kept_bytes = 1 << 24;
+    static std::atomic<Block *> &kept() {
+        static std::atomic<Block *> block{nullptr};
+        return block;
+    }
+
+    Block *block_;
+};
+
+template <class T> Matrix<T> view(const grokkit_matrix &x) {
+    return {static_cast<T *>(x.data), x.rows, x.columns, x.row_stride, x.column_stride};
+}
+
+/* Coefficients of one factor of a scheme, for one product; `transposed` reads the grid by columns. */
+struct Grid {
+    const double *row;
+    int height, width;
+    bool transposed;
+    double operator()(int i, int j) const { return transposed ? row[j * height + i] : row[i * width + j]; }
+};
+
+template <class T> T coefficient(double x) {
+    if constexpr (std::is_floating_point_v<T>) return T(x);
+    else return T(int64_t(x));
+}
+
+/* The shape of a fused call: a grid of blocks, and the coefficients that go with them. */
+struct Shape {
+    const grokkit_coefficients &scheme;
+    bool transposed;   // compute c' = b' a' in place of c = a b
+
+    int n() const { return transposed ? scheme.p : scheme.n; }
+    int m() const { return scheme.m; }
+    int p() const { return transposed ? scheme.n : scheme.p; }
+    Grid left(int r) const {
+        return {transposed ? scheme.v + int64_t(r) * scheme.m * scheme.p : scheme.u + int64_t(r) * scheme.n * scheme.m,
+                n(), m(), transposed};
+    }
+    Grid right(int r) const {
+        return {transposed ? scheme.u + int64_t(r) * scheme.n * scheme.m : scheme.v + int64_t(r) * scheme.m * scheme.p,
+                m(), p(), transposed};
+    }
+    Grid result(int r) const { return {scheme.w + int64_t(r) * scheme.n * scheme.p, n(), p(), transposed}; }
+};
+
+int64_t share(int64_t size, int parts) { return (size + parts - 1) / parts; }
+
+template <class T> Cuts<T> cuts(const Shape &shape, int64_t rows, int64_t inner, int64_t columns) {
+    return {share(rows, shape.n()), share(inner, shape.m()), share(columns, shape.p())};
+}
+
+template <class T> Terms<T> terms(const Grid &grid, const Matrix<const T> &x, int64_t height, int64_t width) {
+    Terms<T> list;
+    for (int i = 0; i < grid.height; i++)
+        for (int j = 0; j < grid.width; j++) {
+            const Matrix<const T> block = x.block(i * height, j * width, height, width);
+            if (grid(i, j) != 0 && block.rows && block.columns) list.push_back({block, coefficient<T>(grid(i, j))});
+        }
+    return list;
+}
+
+/* One fused product on the views; every member of the team calls it. */
+template <class T> class FusedLeaf {
+  public:
+    FusedLeaf(const Shape &shape, T *buffer) : shape_(shape), buffer_(buffer) {}
+
+    void operator()(Team &team, const Matrix<const T> &a, const Matrix<const T> &b, const Matrix<T> &c) const {
+        const Cuts<T> cut = cuts<T>(shape_, c.rows, a.columns, c.columns);
+        std::vector<char> written(std::size_t(shape_.n()) * shape_.p(), 0);
+        std::vector<Product<T>> products;
+        for (int r = 0; r < shape_.scheme.rank; r++) {
+            Product<T> product = {terms<T>(shape_.left(r), a, cut.rows, cut.inner),
+                                  terms<T>(shape_.right(r), b, cut.inner, cut.columns), {}};
+            if (product.a.empty() || product.b.empty()) continue;
+            const Grid w = shape_.result(r);
+            for (int i = 0; i < w.height; i++)
+                for (int j = 0; j < w.width; j++) {
+                    const Matrix<T> block = c.block(i * cut.rows, j * cut.columns, cut.rows, cut.columns);
+                    if (w(i, j) == 0 || !block.rows || !block.columns) continue;
+                    char &seen = written[std::size_t(i) * w.width + j];
+                    product.c.push_back({block, coefficient<T>(w(i, j)), !seen});
+                    seen = 1;
+                }
+            if (!product.c.empty()) products.push_back(std::move(product));
+        }
+        for (int i = 0; i < shape_.n(); i++)
+            for (int j = 0; j < shape_.p(); j++)
+                if (!written[std::size_t(i) * shape_.p() + j])
+                    clear(team, c.block(i * cut.rows, j * cut.columns, cut.rows, cut.columns));
+        Fused<T>(products, cut, buffer_).run(team);
+    }
+
+  private:
+    static void clear(Team &team, const Matrix<T> &c) {
+        team.loop(c.rows, [&](int64_t i) {
+            for (int64_t j = 0; j < c.columns; j++) c.at(i, j) = 0;
+        });
+    }
+
+    const Shape shape_;
+    T *buffer_;
+};
+
+/* Sizes of the leaves below the explicit levels; the largest that occur. */
+struct Extent {
+    int64_t rows, inner, columns;
+    Extent below(int levels) const {
+        Extent e = *this;
+        for (; levels > 0; levels--) e = {e.rows / 2, (e.inner + 1) / 2, e.columns / 2};
+        return e;
+    }
+};
+
+template <class T> int64_t workspace_entries(const Shape &shape, const Extent &whole, int levels) {
+    int64_t fused = 0;   // a recursion may end early, so every depth counts
+    for (int level = 0; level <= levels; level++) {
+        const Extent e = whole.below(level);
+        const bool ends = level == levels || e.rows < 2 || e.inner < 2 || e.columns < 2;
+        if (ends) fused = std::max(fused, cuts<T>(shape, e.rows, e.inner, e.columns).entries());
+    }
+    return Temporaries<T>::entries(levels, whole.rows, whole.inner, whole.columns) + fused +
+           4 * Temporaries<T>::pad;
+}
+
+template <class T> void multiply(const grokkit_product &call) {
+    const bool transposed = call.c.column_stride != 1;
+    auto a = view<const T>(transposed ? call.b : call.a), b = view<const T>(transposed ? call.a : call.b);
+    auto c = view<T>(call.c);
+    if (transposed) a = a.transposed(), b = b.transposed(), c = c.transposed();
+    const Shape shape = {call.fused, transposed};
+    const Extent whole = {c.rows, a.columns, c.columns};
+    const int levels = call.explicit_levels;
+    const Workspace memory(workspace_entries<T>(shape, whole, levels) * int64_t(sizeof(T)));
+    T *const temporaries = static_cast<T *>(memory.data());
+    T *const buffer = temporaries + Cuts<T>::rounded(Temporaries<T>::entries(levels, c.rows, a.columns, c.columns),
+                                                     Temporaries<T>::pad);
+    const FusedLeaf<T> leaf(shape, buffer);
+    Team::run(call.threads, [&](Team &team) { winograd<T>(team, levels, a, b, c, temporaries, leaf); });
+}
+
+template <class T> int64_t workspace(const grokkit_product &call) {
+    const Shape shape = {call.fused, call.c.column_stride != 1};
+    Extent whole = {call.c.rows, call.a.columns, call.c.columns};
+    if (shape.transposed) std::swap(whole.rows, whole.columns);
+    return workspace_entries<T>(shape, whole, call.explicit_levels) * int64_t(sizeof(T));
+}
+
+bool understood(const grokkit_product &call) {
+    const grokkit_coefficients &s = call.fused;
+    const bool unit_stride = call.c.column_stride == 1 || call.c.row_stride == 1;
+    return s.n > 0 && s.m > 0 && s.p > 0 && s.rank > 0 && int64_t(s.n) * s.m <= max_terms &&
+           int64_t(s.m) * s.p <= max_terms && int64_t(s.n) * s.p <= max_terms && call.explicit_levels >= 0 && call.explicit_levels < 16 &&
+           call.threads > 0 && call.threads <= 4096 && unit_stride && call.a.columns == call.b.rows &&
+           call.c.rows == call.a.rows && call.c.columns == call.b.columns;
+}
+
+/* f<T>() for the call's number type. */
+template <class F> auto with_type(int32_t type, F f) {
+    switch (type) {
+    case GROKKIT_FLOAT32: return f(float());
+    case GROKKIT_FLOAT64: return f(double());
+    case GROKKIT_UINT32: return f(uint32_t());
+    default: return f(uint64_t());
+    }
+}
+
+template <class T> bool finite(const Matrix<const T> &x) {
+    using V = typename Vector<T>::aligned;
+    constexpr int64_t lanes = Blocking<T>::lanes;
+    for (int64_t i = 0; i < x.rows; i++) {
+        V sums[4] = {};   // an infinity or a NaN times zero is NaN
+        T rest = 0;
+        int64_t j = 0;
+        if (x.column_stride == 1)
+            for (; j + 4 * lanes <= x.columns; j += 4 * lanes)
+                for (int q = 0; q < 4; q++) sums[q] += load(&x.at(i, j + q * lanes)) * T(0);
+        for (; j < x.columns; j++) rest += x.at(i, j) * T(0);
+        const V sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+        for (int64_t l = 0; l < lanes; l++) rest += sum[l];
+        if (!(rest == 0)) return false;
+    }
+    return true;
+}
+
+/* Multiplications and additions at the rate of the register tile, without memory: what the processor can do at most. */
+template <class T> double flops(int64_t count) {
+    using V = typename Vector<T>::aligned;
+    constexpr int width = Blocking<T>::rows * Blocking<T>::vectors;
+    V sums[width];
+    for (int i = 0; i < width; i++) sums[i] = V{} + T(i);
+    volatile T one = 1, zero = 0;   // so that the compiler cannot know
+    const V factor = V{} + T(one), term = V{} + T(zero);
+    for (int64_t n = 0; n < count; n++) {
+#pragma GCC unroll 64
+        for (int i = 0; i < width; i++) sums[i] = sums[i] * factor + term;
+    }
+    V total = {};
+    for (int i = 0; i < width; i++) total += sums[i];
+    volatile T sink = total[0];
+    (void)sink;
+    return 2.0 * double(count) * width * Blocking<T>::lanes;
+}
+
+}  // namespace
+}  // namespace grokkit
+
+extern "C" {
+
+int32_t grokkit_multiply(const grokkit_product *call) {
+    using namespace grokkit;
+    if (!understood(*call)) return 1;
+    try {
+        with_type(call->type, [&](auto zero) { multiply<decltype(zero)>(*call); return 0; });
+    } catch (const std::bad_alloc &) {
+        return 2;
+    }
+    return 0;
+}
+
+int64_t grokkit_workspace(const grokkit_product *call) {
+    using namespace grokkit;
+    if (!understood(*call)) return -1;
+    return with_type(call->type, [&](auto zero) { return workspace<decltype(zero)>(*call); });
+}
+
+int32_t grokkit_tile_of(int32_t type, grokkit_tile *tile) {
+    using namespace grokkit;
+    with_type(type, [&](auto zero) {
+        using B = Blocking<decltype(zero)>;
+        *tile = {B::rows, B::columns, B::inner};
+        return 0;
+    });
+    return 0;
+}
+
+int32_t grokkit_finite(int32_t type, const grokkit_matrix *x) {
+    using namespace grokkit;
+    if (type != GROKKIT_FLOAT32 && type != GROKKIT_FLOAT64) return 1;
+    auto wide = *x;
+    if (wide.column_stride != 1 && wide.row_stride == 1) {
+        std::swap(wide.rows, wide.columns);
+        std::swap(wide.row_stride, wide.column_stride);
+    }
+    return type == GROKKIT_FLOAT32 ? finite<float>(view<const float>(wide)) : finite<double>(view<const double>(wide));
+}
+
+double grokkit_flops(int32_t type, int64_t count) {
+    return type == GROKKIT_FLOAT32 ? grokkit::flops<float>(count) : grokkit::flops<double>(count);
+}
+}

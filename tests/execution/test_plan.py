@@ -1,0 +1,211 @@
+"""Plans: what they promise, obey and state."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import grokkit as gk
+from grokkit import _native
+from grokkit.execution import _plan, _profile
+from grokkit.execution._cost import VENDOR_WORK, WORK, Split, vendor_work, work
+from grokkit.execution._plan import plan, quick_vendor
+from grokkit.execution._profile import Prices, Profile
+from grokkit.execution._tune import relative_fit, tune
+from grokkit.scheme import InvalidInput, Refuted, Scheme, error_bound
+from grokkit.scheme.catalog import catalog, standard
+
+needs_core = pytest.mark.skipif(_native.load() is None, reason=_native.status())
+FAST = (1e-11, 1e-10, 1e-10, 1e-10, 1e-10)
+
+
+def profile(ours=FAST, vendor=(1e-11, 0.0, 0.0), doubt=0.02) -> Profile:
+    entries = [
+        Prices(dtype, 1, library, tuple(ours), tuple(vendor), doubt)
+        for dtype in ("float32", "float64")
+        for library in ("numpy", "torch")
+    ]
+    return Profile(_profile.machine_name(), tuple(entries))
+
+
+@pytest.fixture
+def priced(tmp_path, monkeypatch):
+    """Store a profile where plans look for it."""
+
+    def use(stored: Profile) -> Profile:
+        path = tmp_path / "profile.json"
+        path.write_text(json.dumps(stored.to_json()))
+        monkeypatch.setenv(_profile.VARIABLE, str(path))
+        _profile.forget_profile()
+        return _profile.current_profile()
+
+    yield use
+    monkeypatch.undo()
+    _profile.forget_profile()
+
+
+@needs_core
+def test_the_fastest_by_the_profile_is_taken(priced):
+    assert priced(profile()).measured
+    chosen = plan((4096, 4096), (4096, 4096), np.float32, threads=1)
+    assert not chosen.vendor and chosen.levels >= 1 and chosen.expected_speedup > 1.02
+    slow = priced(profile(ours=(2e-11, *FAST[1:])))
+    assert slow.measured
+    assert plan((4096, 4096), (4096, 4096), np.float32, threads=1).vendor
+
+
+@needs_core
+def test_accuracy_is_obeyed(priced):
+    priced(profile())
+    free = plan((4096, 4096), (4096, 4096), np.float32, threads=1)
+    for cap in (free.error_estimate, free.error_estimate / 2, free.error_estimate / 4, 1e-9):
+        capped = plan((4096, 4096), (4096, 4096), np.float32, threads=1, accuracy=cap)
+        assert capped.vendor or capped.error_estimate <= cap
+    assert plan((4096, 4096), (4096, 4096), np.float32, threads=1, accuracy=1e-12).vendor
+
+
+@needs_core
+@given(
+    st.tuples(*[st.integers(1, 90)] * 3),
+    st.sampled_from(["strassen", "winograd", "2x3x1:6"]),
+    st.integers(0, 3),
+    st.sampled_from(["float32", "float64"]),
+    st.integers(0, 2**32),
+)
+def test_a_plan_computes_what_it_says(shape, name, levels, dtype, seed):
+    n, m, p = shape
+    rng = np.random.default_rng(seed)
+    a, b = (rng.integers(-3, 4, size).astype(dtype) for size in ((n, m), (m, p)))
+    chosen = plan((n, m), (m, p), dtype, scheme=name, levels=levels, threads=1)
+    out = np.empty((n, p), dtype)
+    assert chosen.execute(a, b, out)
+    assert np.array_equal(out, a @ b)
+    if not chosen.vendor:
+        assert chosen.levels == levels and chosen.products == catalog[name].rank ** levels
+
+
+@needs_core
+@given(st.integers(2, 200), st.integers(0, 3), st.sampled_from(["strassen", "winograd"]), st.data())
+def test_spoiled_rows_and_columns_are_among_the_affected(size, levels, name, data):
+    chosen = plan((size, size), (size, size), np.float64, scheme=name, levels=levels, threads=1)
+    rng = np.random.default_rng(size)
+    a, b = rng.standard_normal((2, size, size))
+    rows = np.array(data.draw(st.lists(st.integers(0, size - 1), min_size=1, max_size=3)))
+    columns = np.array(data.draw(st.lists(st.integers(0, size - 1), max_size=3)), dtype=int)
+    a[rows, rng.integers(0, size, len(rows))] = np.nan
+    b[rng.integers(0, size, len(columns)), columns] = np.inf
+    out = np.empty((size, size))
+    with np.errstate(all="ignore"):
+        assert not chosen.execute(a, b, out)
+    spoiled = ~np.isfinite(out)
+    spoiled[chosen.affected_rows(rows)] = False
+    spoiled[:, chosen.affected_columns(columns)] = False
+    assert not spoiled.any()
+
+
+@needs_core
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["strassen", "winograd"])
+@pytest.mark.parametrize("levels", [0, 1, 2, 3])
+def test_errors_stay_within_the_bound_and_near_the_estimate(dtype, name, levels):
+    rng = np.random.default_rng(levels)
+    a, b = (rng.standard_normal(size).astype(dtype) for size in ((256, 384), (384, 320)))
+    chosen = plan((256, 384), (384, 320), dtype, scheme=name, levels=levels, threads=1)
+    out = np.empty((256, 320), dtype)
+    chosen.execute(a, b, out)
+    exact = a.astype(np.longdouble) @ b.astype(np.longdouble)
+    error = out.astype(np.longdouble) - exact
+    assert np.abs(error).max() <= chosen.error_bound * np.abs(a).max() * np.abs(b).max()
+    relative = float(np.linalg.norm(error.astype(np.float64)) / np.linalg.norm(exact.astype(np.float64)))
+    assert relative / 2.5 < chosen.error_estimate < 2.5 * relative
+
+
+@needs_core
+def test_a_plan_states_what_it_will_do():
+    chosen = plan((2048, 1024), (1024, 512), "float32", levels=2, scheme="winograd", threads=1)
+    for word in ("winograd", "flops", "additions", "workspace", "error bound", "error estimate", "speedup", "why"):
+        assert word in str(chosen)
+    assert chosen.flops == 2 * 49 * 512 * 256 * 128
+    assert chosen.error_bound == error_bound(catalog["winograd"], 2, 1024, np.float32).factor
+    assert json.loads(json.dumps(chosen.to_json(), allow_nan=True))["levels"] == 2
+    assert gk.plan((8, 8), (8, 8)).vendor
+
+
+def test_bad_options():
+    with pytest.raises(InvalidInput, match="levels is -1"):
+        plan((8, 8), (8, 8), levels=-1)
+    with pytest.raises(InvalidInput, match="threads is 0"):
+        plan((8, 8), (8, 8), threads=0)
+    with pytest.raises(InvalidInput, match="accuracy"):
+        plan((8, 8), (8, 8), accuracy=-1.0)
+    with pytest.raises(ValueError, match="do not fit"):
+        plan((8, 8), (7, 8))
+    with pytest.raises(KeyError, match="no scheme"):
+        plan((8, 8), (8, 8), scheme="nobody")
+    strassen = catalog["strassen"]
+    with pytest.raises(Refuted):
+        plan((8, 8), (8, 8), scheme=Scheme(strassen.target, strassen.U, -strassen.V, strassen.W))
+
+
+def test_without_a_core_the_product_is_the_vendor_s(monkeypatch):
+    monkeypatch.setattr(_plan._kernel, "library", lambda: None)
+    _plan._decide.cache_clear()
+    chosen = plan((4000, 4000), (4000, 4000), "float32", threads=1)
+    _plan._decide.cache_clear()
+    assert chosen.vendor and "native core" in chosen.reason
+    out = np.empty((2, 2))
+    small = plan((2, 3), (3, 2), threads=1)
+    assert small.execute(np.ones((2, 3)), np.ones((3, 2)), out) and (out == 3).all()
+    assert quick_vendor(64, 10_000, 10_000, 4) and not quick_vendor(2000, 2000, 2000, 4)
+
+
+@given(st.integers(0, 2**32))
+def test_prices_are_recovered_from_times_that_follow_the_model(seed):
+    rng = np.random.default_rng(seed)
+    shapes = [(1024, 1024, 1024), (320, 2048, 2048), (2048, 320, 2048), (2048, 2048, 320)]
+    splits = [Split(standard(1, 1, 1), 0), Split(catalog["strassen"], 0), Split(catalog["strassen"], 1)]
+    amounts = np.array([work(shape, np.float32, split) for shape in shapes for split in splits])
+    prices = np.array([1e-11, 3e-10, 5e-10, 4e-10, 1e-10]) * rng.uniform(0.5, 2, len(WORK))
+    assert np.allclose(relative_fit(amounts, amounts @ prices), prices, rtol=1e-6)
+    assert np.allclose(relative_fit(amounts, amounts @ prices, prices), prices, rtol=1e-6)
+    one_kind = relative_fit(amounts[:1], amounts[:1] @ prices, prices)
+    assert np.allclose(one_kind, prices, rtol=0.01)  # a single case leaves the usual prices as they are
+    vendor = np.array([vendor_work(shape) for shape in shapes])
+    fitted = relative_fit(vendor, vendor @ np.array([1e-11, 0, 0]) * rng.uniform(0.97, 1.03, len(vendor)))
+    assert (fitted >= 0).all() and len(fitted) == len(VENDOR_WORK) and fitted[0] > 0
+
+
+@needs_core
+def test_tuning_measures_a_profile_that_plans_use(tmp_path, monkeypatch):
+    monkeypatch.setenv(_profile.VARIABLE, str(tmp_path / "deep" / "profile.json"))
+    from grokkit.execution._tune import store
+
+    lines: list[str] = []
+    measured = tune(0.0, shapes=[(96, 96, 96), (48, 96, 96), (96, 96, 48)], report=lines.append)
+    assert lines and all(math.isfinite(x) and x >= 0 for price in measured.prices for x in price.ours)
+    assert {price.dtype for price in measured.prices} == {"float32", "float64"}
+    store(measured)
+    assert _profile.current_profile() == measured
+    monkeypatch.undo()
+    _profile.forget_profile()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', '{"format": 1, "work": 3}', "\x00"])
+def test_a_profile_that_is_not_understood_is_passed_over(text, tmp_path, monkeypatch):
+    path = tmp_path / "profile.json"
+    path.write_text(text)
+    monkeypatch.setenv(_profile.VARIABLE, str(path))
+    _profile.forget_profile()
+    assert not _profile.current_profile().measured
+    monkeypatch.undo()
+    _profile.forget_profile()
+
+
+def test_a_profile_of_another_machine_is_not_used(priced):
+    other = Profile("another machine", profile().prices)
+    assert priced(other).machine == "shipped"
