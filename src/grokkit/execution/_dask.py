@@ -76,7 +76,7 @@ def dask_product(
     Strassen's scheme rather than Winograd's: tasks form their sums straight from chunks, and as written these are 18
     additions against 24; and its error is the smaller one.
     """
-    need_extra("the product of dask arrays", "dask")
+    need_extra("the product of dask arrays", "dask", extra="dask")
     product = np.matmul if product is None else product
     a, b = _operands(a, b)
     left = a[None, :] if a.ndim == 1 else a

@@ -158,7 +158,7 @@ def integer_product(
             out[...] = integer_product(a, b, threads=threads, product=product, growth=growth)
             return out
     result = np.empty(shape, dtype) if out is None else out
-    if product is None and math.prod(shape) * a.shape[-1] * NUMPY[0] <= WHOLE:
+    if product is None and math.prod(shape) * a.shape[-1] * NUMPY[0] <= WHOLE + TERM:
         return np.matmul(a, b, out=result)
     if a.ndim > b.ndim == 2:  # one product of many rows rather than many products
         rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
@@ -210,7 +210,7 @@ def routes(sizes: Sizes, bits: int, left: int, right: int, *, growth: float = 1.
     cached = k * p * bits <= 8 * CACHED_BYTES
     return {
         "numpy": count * n * k * p * NUMPY[0 if cached else 1],
-        "native": count * (wrapping_cost(sizes, bits) + CALL) + WHOLE / 10,
+        "native": count * (wrapping_cost(sizes, bits) + TERM) + 2 * WHOLE,
         "floats": split(sizes, bits, left, right, growth=growth, count=count).cost,
     }
 

@@ -144,4 +144,7 @@ def _lazy(a: Any, b: Any, out: Any, levels: Any, wish: Wish) -> Any:
             raise InvalidInput(f"{name} is not for dask arrays")
     scheme = AUTO if wish.scheme is None else wish.scheme
     product = chunk_product(wish.threads, wish.accuracy)
-    return dask_product(a, b, scheme=scheme, levels=None if levels == AUTO else levels, product=product)
+    wanted = None if levels == AUTO else levels
+    if wanted is None and wish.accuracy is not None and scheme == AUTO:
+        wanted = 0  # levels on the grid of chunks would come on top of what the chunks are estimated at
+    return dask_product(a, b, scheme=scheme, levels=wanted, product=product)

@@ -6,12 +6,14 @@ over the integers holds exactly, however large the entries. Signed integers have
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import numpy as np
 
 from grokkit.execution import _kernel
 from grokkit.execution._threads import threads_for
+from grokkit.scheme import Scheme
 from grokkit.scheme.catalog import catalog, standard
 
 UNSIGNED: Final = {32: np.dtype(np.uint32), 64: np.dtype(np.uint64)}
@@ -36,6 +38,11 @@ def _levels(sizes: tuple[int, int, int], bits: int) -> int:
     return levels
 
 
+@cache
+def _classical() -> Scheme:
+    return standard(1, 1, 1)
+
+
 def wrapping_product(a: np.ndarray, b: np.ndarray, out: np.ndarray, threads: int | None = None) -> None:
     """out = a b, wrapping: (..., N, K) by (..., K, P) of one type of 32 or 64 bits, leading axes broadcast.
 
@@ -50,7 +57,7 @@ def wrapping_product(a: np.ndarray, b: np.ndarray, out: np.ndarray, threads: int
     count = threads_for(threads)
     sizes = (a.shape[-2], a.shape[-1], b.shape[-1])
     levels = _levels(sizes, bits)
-    scheme = catalog["strassen"] if levels else standard(1, 1, 1)
+    scheme = catalog["strassen"] if levels else _classical()
     for index in np.ndindex(*batch):
         x, y, z = (m[index].view(unsigned) for m in (left, right, out))
         contiguous = out.itemsize in z.strides or 1 in z.shape

@@ -17,8 +17,8 @@ class MissingExtra(ImportError):
     """An optional dependency is needed. The message names the extra to install."""
 
 
-def need_extra(what: str, *packages: str) -> None:
+def need_extra(what: str, *packages: str, extra: str = "lab") -> None:
     """Raise `MissingExtra`, one line, if `what` needs packages that are not installed."""
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
-        raise MissingExtra(f"{what} needs {', '.join(missing)}: pip install 'grokkit[lab]'")
+        raise MissingExtra(f"{what} needs {', '.join(missing)}: pip install 'grokkit[{extra}]'")
