@@ -306,7 +306,9 @@ def test_three_products_are_used_where_a_gain_is_predicted_and_the_accuracy_is_k
     assert three_products((100, 100, 100), square, 1, None) is None
     way = three_products((2000, 2000, 2000), square, 1, None)
     assert way is not None and 1.2 < way.speedup < 2
-    assert three_products((2000, 2000, 2000), square, 1, way.error_estimate / 2) is None
+    finer = three_products((2000, 2000, 2000), square, 1, way.error_estimate / 2)
+    assert finer is None or finer.error_estimate <= way.error_estimate / 2
+    assert three_products((2000, 2000, 2000), square, 1, 1e-17) is None
     assert three_products((2000, 2000, 2000), square, 1, way.error_estimate * 2) is not None
     assert three_products((20000, 2000, 8), square, 1, None) is None
 

@@ -8,21 +8,21 @@
 namespace grokkit {
 
 /* Rows and vectors of the register tile: rows x vectors accumulators, `vectors` of B and one broadcast entry of A must
- * fit the register file. `inner_bytes` of a row of A are packed at a time (a panel of A stays in the first cache),
+ * fit the register file. `inner` entries of a row of A are packed at a time (a panel of A stays in the first cache),
  * `block_bytes` of B (a block stays in the second). */
 struct Tile {
     int rows, vectors;
-    int64_t inner_bytes, block_bytes;
+    int64_t inner, block_bytes;
 };
 
 #if GROKKIT_VECTOR_BYTES == 64
-constexpr Tile tile = {6, 4, 4096, 1 << 20};   // AVX-512: 32 registers, second caches of 1 MiB and more
+constexpr Tile tile = {6, 4, 512, 1 << 20};   // AVX-512: 32 registers, second caches of 1 MiB and more
 #elif GROKKIT_VECTOR_BYTES == 32
-constexpr Tile tile = {6, 2, 2048, 3 << 17};   // AVX2: 16 registers, second caches of 256 KiB to 1 MiB
+constexpr Tile tile = {6, 2, 512, 3 << 17};   // AVX2: 16 registers, second caches of 256 KiB to 1 MiB
 #elif defined(__aarch64__)
-constexpr Tile tile = {6, 4, 2048, 3 << 17};   // NEON: 32 registers
+constexpr Tile tile = {6, 4, 512, 3 << 17};   // NEON: 32 registers
 #else
-constexpr Tile tile = {4, 2, 2048, 3 << 17};   // SSE2: 16 registers, a product needs one of its own
+constexpr Tile tile = {4, 2, 512, 3 << 17};   // SSE2: 16 registers, a product needs one of its own
 #endif
 
 constexpr int vector_bytes = GROKKIT_VECTOR_BYTES;
@@ -33,8 +33,8 @@ template <class T> struct Blocking {
     static constexpr int rows = std::is_floating_point_v<T> ? tile.rows : 4;
     static constexpr int vectors = tile.vectors;
     static constexpr int columns = tile.vectors * lanes;            // of the register tile
-    static constexpr int64_t inner = tile.inner_bytes / int64_t(sizeof(T));  // packed at a time
-    static constexpr int64_t width = tile.block_bytes / tile.inner_bytes / columns * columns;  // columns of a block of B
+    static constexpr int64_t inner = tile.inner;                    // packed at a time
+    static constexpr int64_t width = tile.block_bytes / int64_t(sizeof(T)) / inner / columns * columns;  // columns of a block of B
 };
 
 }  // namespace grokkit

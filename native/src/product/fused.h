@@ -20,6 +20,7 @@ template <class T> struct Cuts {
     int64_t inner_piece, pieces;       // pieces of the inner dimension
     int64_t column_piece, column_pieces;
     int64_t groups;                    // groups of rows
+    int64_t a_panel;                   // entries from one panel of A to the next
 
     Cuts(int64_t m, int64_t k, int64_t n) : rows(m), inner(k), columns(n) {
         m = std::max<int64_t>(m, 1), k = std::max<int64_t>(k, 1), n = std::max<int64_t>(n, 1);
@@ -31,10 +32,12 @@ template <class T> struct Cuts {
         column_piece = rounded((n + column_pieces - 1) / column_pieces, tile);
         column_pieces = (n + column_piece - 1) / column_piece;
         groups = (m + group_rows - 1) / group_rows;
+        constexpr int64_t line = line_bytes / int64_t(sizeof(T));
+        a_panel = rounded(inner_piece * Blocking<T>::rows, line) + line;   // with the room that packing needs
     }
 
     static int64_t rounded(int64_t x, int64_t unit) { return (x + unit - 1) / unit * unit; }
-    int64_t a_entries() const { return groups * group_rows * inner_piece; }
+    int64_t a_entries() const { return groups * group_rows / Blocking<T>::rows * a_panel; }
     int64_t b_entries() const { return column_piece * inner_piece; }
     /* Of the packed rows of A and two packed blocks of B. */
     int64_t entries() const { return a_entries() + 2 * b_entries(); }
@@ -86,71 +89,70 @@ template <class T> class Fused {
     }
 
     void pack_b(int64_t stage, int64_t share, int64_t shares) const {
-        constexpr int64_t tile = Blocking<T>::columns, lanes = Blocking<T>::lanes;
+        constexpr int tile = Blocking<T>::columns, lanes = Blocking<T>::lanes;
         const Place at = place(stage);
         const int64_t step = at.product->b[0].block.column_stride == 1 ? unrolled : lanes;
         const Rows rows = rows_of_b(at, share, shares);
         T *to = packed_b_[stage & 1];
         for (int64_t p = rows.start; p < rows.end; p += step)
-            pack(to + p * tile, tile, tile, tile * at.inner, at.product->b, at.inner_start + p, at.column_start,
-                 std::min(step, rows.end - p), Cuts<T>::rounded(at.columns, tile));
+            pack<tile>(to + p * tile, tile * at.inner, at.product->b, at.inner_start + p, at.column_start,
+                       std::min(step, rows.end - p), Cuts<T>::rounded(at.columns, tile));
     }
 
-    /* The lines of a rectangle of the blocks, where their rows are contiguous. */
-    static void list_blocks(std::vector<Lines> &lines, const Terms<T> &terms, int64_t i, int64_t j, int64_t height,
-                            int64_t width) {
+    T *panel(int64_t row) const { return packed_a_ + row / Blocking<T>::rows * cuts_.a_panel; }
+
+    /* A rectangle of the blocks, where their rows are contiguous. */
+    static void add_blocks(Ahead<T> &ahead, const Terms<T> &terms, int64_t i, int64_t j, int64_t height, int64_t width) {
         for (const Term<T> &term : terms) {
             const Matrix<const T> part = term.block.block(i, j, height, width);
-            if (part.column_stride != 1 || part.columns == 0) return;
-            const int64_t count = (part.columns * int64_t(sizeof(T)) + line_bytes - 1) / line_bytes;
-            for (int64_t r = 0; r < part.rows; r++)
-                lines.push_back({reinterpret_cast<const char *>(&part.at(r, 0)), line_bytes, count});
+            if (part.column_stride != 1) return;
+            for (int64_t r = 0; r < part.rows; r++) ahead.add(&part.at(r, 0), part.columns);
         }
     }
 
-    /* What will be packed after the group's panel at row r: the next panel of A, and the panel's share of the next B. */
-    void list_packed_next(std::vector<Lines> &lines, const Place &at, int64_t stage, int64_t group, int64_t r,
-                          bool last) const {
+    /* What will be read after the panel at `row`: the next panel of A, if packed, and what the panel's share of the next B
+     * is packed from. */
+    void add_next(Ahead<T> &ahead, const Place &at, int64_t stage, int64_t group, int64_t row, bool last) const {
         constexpr int64_t rows = Blocking<T>::rows, parts = Cuts<T>::group_rows / rows;
-        if (at.column_piece == 0)
-            list_blocks(lines, at.product->a, group * Cuts<T>::group_rows + r + rows, at.inner_start, rows, at.inner);
+        if (at.column_piece == 0) {
+            for (const Term<T> &term : at.product->a) {
+                const Matrix<const T> next = term.block.transposed().block(row + rows, at.inner_start, rows, at.inner);
+                if (next.column_stride == 1)
+                    for (int64_t r = 0; r < next.rows; r++) ahead.add(&next.at(r, 0), next.columns);
+            }
+        } else if (row + rows < cuts_.rows) {
+            ahead.add(panel(row + rows), cuts_.a_panel);
+        }
         if (last) return;
         const Place next = place(stage + 1);
         const Rows share = rows_of_b(next, group, cuts_.groups);
-        const int64_t count = share.end - share.start, part = r / rows;
+        const int64_t count = share.end - share.start, part = row % Cuts<T>::group_rows / rows;
         const int64_t start = share.start + count * part / parts, end = share.start + count * (part + 1) / parts;
-        list_blocks(lines, next.product->b, next.inner_start + start, next.column_start, end - start, next.columns);
+        add_blocks(ahead, next.product->b, next.inner_start + start, next.column_start, end - start, next.columns);
     }
 
     void multiply_group(int64_t stage, int64_t group, bool last) const {
-        constexpr int64_t rows = Blocking<T>::rows, tile = Blocking<T>::columns, group_rows = Cuts<T>::group_rows;
+        constexpr int rows = Blocking<T>::rows, tile = Blocking<T>::columns;
         const Place at = place(stage);
-        const int64_t first = group * group_rows, stride = cuts_.inner_piece;
+        const int64_t first = group * Cuts<T>::group_rows;
         const int64_t tiles = (at.columns + tile - 1) / tile;
-        T *const a = packed_a_ + first * stride;
         const T *const b = packed_b_[stage & 1];
         std::vector<Target<T>> targets = at.product->c;
         if (at.piece > 0)
             for (Target<T> &target : targets) target.first = false;
-        const auto pack_a = [&](int64_t r, int64_t height) {
-            pack(a + r * stride, stride, stride, 0, at.product->a, first + r, at.inner_start, height, at.inner);
+        const bool packs = at.column_piece == 0, across = at.product->a[0].block.row_stride == 1;
+        const auto pack_a = [&](int64_t row, int64_t height) {
+            pack<rows>(panel(row), cuts_.a_panel, at.product->a, at.inner_start, row, at.inner, height);
         };
-        const bool packs = at.column_piece == 0, along = at.product->a[0].block.column_stride == 1;
-        if (packs && !along) pack_a(0, group_rows);
-        std::vector<Lines> next, lines;
-        next.reserve(256), lines.reserve(256);
-        for (int64_t r = 0; r < group_rows && first + r < cuts_.rows; r += rows) {
-            if (packs && along) pack_a(r, rows);
-            next.clear();
-            list_packed_next(next, at, stage, group, r, last);
-            const int64_t count = int64_t(next.size());
-            for (int64_t t = 0; t < tiles; t++) {
-                const int64_t j = at.column_start + t * tile;
-                lines.clear();
-                list_tile(lines, targets, first + r, j);
-                lines.insert(lines.end(), next.begin() + count * t / tiles, next.begin() + count * (t + 1) / tiles);
-                multiply_tile(at.inner, a + r * stride, stride, b + t * tile * at.inner, targets, first + r, j, lines);
-            }
+        if (packs && !across) pack_a(first, Cuts<T>::group_rows);
+        Ahead<T> ahead;
+        for (int64_t row = first; row < std::min(first + Cuts<T>::group_rows, cuts_.rows); row += rows) {
+            if (packs && across) pack_a(row, rows);
+            ahead.start(targets, row, at.column_start, at.inner / unrolled);
+            add_next(ahead, at, stage, group, row, last);
+            for (int64_t t = 0; t < tiles; t++)
+                multiply_tile(at.inner, panel(row), b + t * tile * at.inner, targets, row, at.column_start + t * tile,
+                              ahead.of_tile(t));
         }
     }
 

@@ -21,47 +21,35 @@ namespace grokkit {
 constexpr int64_t unrolled = 4;   // steps of the kernel's loop; the packed inner dimension is a multiple
 constexpr int64_t line_bytes = 64;
 
-/* Lines of memory that will be used soon, `step` bytes apart. The kernel asks for one at a time while it multiplies: many
- * at once would take all the slots in which its own loads wait. */
-struct Lines {
-    const char *line;
-    int64_t step, count;
-};
-
-/* tile = sum_p a[., p] b[p, .]. Alone in its function, so that all accumulators stay in registers.
+/* tile = sum_p a[p, .] b[p, .]^T. Alone in its function, so that all accumulators stay in registers.
  *
- * a: Blocking::rows rows of `inner` entries, `stride` apart. b: `inner` rows of Blocking::columns entries. */
+ * a: `inner` rows of Blocking::rows entries. b: `inner` rows of Blocking::columns entries. ahead: inner / unrolled
+ * addresses that will be used soon. One is asked for at a time between multiplications: many at once would take all the
+ * slots in which the kernel's own loads wait. One pointer for each operand, so that most instructions are short: a core
+ * whose other thread is busy is limited by how fast they are fetched. */
 template <class T>
-__attribute__((noinline)) void accumulate(int64_t inner, const T *__restrict a, int64_t stride, const T *__restrict b,
-                                          const Lines *ahead, const Lines *ahead_end, T *__restrict tile) {
+__attribute__((noinline)) void accumulate(int64_t inner, const T *__restrict a, const T *__restrict b,
+                                          const char *const *ahead, T *__restrict tile) {
     using V = typename Vector<T>::aligned;
     constexpr int rows = Blocking<T>::rows, vectors = Blocking<T>::vectors, lanes = Blocking<T>::lanes;
     V sum[rows][vectors] = {};
-    const T *from[rows];
-    written_out<rows>([&](auto r) GROKKIT_INLINE { from[r()] = a + r() * stride; });
-    Lines lines = ahead != ahead_end ? *ahead : Lines{};
     const T *const end = b + inner * vectors * lanes;
     while (b != end) {
-        if (ahead != ahead_end) {
-            __builtin_prefetch(lines.line, 0, 2);
-            lines.line += lines.step;
-            if (--lines.count == 0 && ++ahead != ahead_end) lines = *ahead;
-        }
+        asm("" : "+r"(a), "+r"(b));   // not moved before the loads, which would lengthen their offsets
+        __builtin_prefetch(*ahead++, 0, 2);
         written_out<unrolled>([&](auto q) GROKKIT_INLINE {
             V row[vectors];
             written_out<vectors>([&](auto v) GROKKIT_INLINE {
                 row[v()] = *reinterpret_cast<const V *>(b + (q() * vectors + v()) * lanes);
             });
             written_out<rows>([&](auto r) GROKKIT_INLINE {
-                const T x = from[r()][q()];
+                const T x = a[q() * rows + r()];
                 written_out<vectors>([&](auto v) GROKKIT_INLINE { sum[r()][v()] += x * row[v()]; });
             });
         });
+        asm("" : "+r"(a), "+r"(b));
         b += unrolled * vectors * lanes;
-        written_out<rows>([&](auto r) GROKKIT_INLINE {
-            from[r()] += unrolled;
-            asm("" : "+r"(from[r()]));   // as a register of its own, not recomputed from its neighbours
-        });
+        a += unrolled * rows;
         written_out<rows * vectors>([&](auto i) GROKKIT_INLINE { GROKKIT_KEEP(sum[i() / vectors][i() % vectors]); });
     }
     written_out<rows * vectors>([&](auto i) GROKKIT_INLINE {
@@ -99,13 +87,13 @@ template <class T> inline void update_part(const Target<T> &target, int64_t i, i
 
 /* c += coefficient * sum_p a[., p] b[p, .] for each target, or c = where the target says `first`.
  *
- * a, b: as in `accumulate`. (i, j): the tile's corner in the targets' blocks. Entries beyond a block are dropped. */
+ * a, b, ahead: as in `accumulate`. (i, j): the tile's corner in the targets' blocks. Entries beyond a block are dropped. */
 template <class T>
-void multiply_tile(int64_t inner, const T *a, int64_t a_stride, const T *b, const std::vector<Target<T>> &targets,
-                   int64_t i, int64_t j, const std::vector<Lines> &ahead) {
+void multiply_tile(int64_t inner, const T *a, const T *b, const std::vector<Target<T>> &targets, int64_t i, int64_t j,
+                   const char *const *ahead) {
     constexpr int rows = Blocking<T>::rows, columns = Blocking<T>::columns;
     alignas(64) T tile[rows * columns];
-    accumulate(inner, a, a_stride, b, ahead.data(), ahead.data() + ahead.size(), tile);
+    accumulate(inner, a, b, ahead, tile);
     for (const Target<T> &target : targets) {
         const Matrix<T> &c = target.block;
         T *const corner = c.data + i * c.row_stride + j;
@@ -115,19 +103,51 @@ void multiply_tile(int64_t inner, const T *a, int64_t a_stride, const T *b, cons
     }
 }
 
-/* The lines of C that the tile at (i, j) will change. */
-template <class T>
-void list_tile(std::vector<Lines> &lines, const std::vector<Target<T>> &targets, int64_t i, int64_t j) {
-    constexpr int64_t rows = Blocking<T>::rows, width = Blocking<T>::columns * sizeof(T);
-    for (const Target<T> &target : targets) {
-        const Matrix<T> &c = target.block;
-        if (i + rows > c.rows || j + Blocking<T>::columns > c.columns) continue;
-        const char *const corner = reinterpret_cast<const char *>(c.data + i * c.row_stride + j);
-        const int64_t step = c.row_stride * int64_t(sizeof(T));
-        for (int64_t x = 0; x < width; x += line_bytes) lines.push_back({corner + x, step, rows});
-        if (reinterpret_cast<uintptr_t>(corner) % line_bytes) lines.push_back({corner + width - 1, step, rows});
+/* The memory to ask for while a row of tiles is multiplied: lines to be read after it, shared out over the tiles, and each
+ * tile's own lines of C. */
+template <class T> class Ahead {
+  public:
+    Ahead() { std::fill(now_, now_ + most, near()); }
+
+    /* Begin a row of tiles, the first of them at (i, j) of the targets; `steps` addresses a tile. */
+    void start(const std::vector<Target<T>> &targets, int64_t i, int64_t j, int64_t steps) {
+        lines_ = 0;
+        corners_ = 0;
+        steps_ = steps;
+        for (const Target<T> &target : targets)
+            for (int64_t r = i; r < std::min(i + Blocking<T>::rows, target.block.rows); r++)
+                for (int64_t x = line_bytes; x <= tile_bytes && corners_ < steps; x += line_bytes)
+                    corner_[corners_++] = reinterpret_cast<const char *>(&target.block.at(r, j)) + x - 1;
     }
-}
+
+    /* Consecutive memory. */
+    void add(const T *from, int64_t entries) {
+        const char *const start = reinterpret_cast<const char *>(from), **const to = line_ + lines_;
+        const int64_t lines = std::min((entries * int64_t(sizeof(T)) + line_bytes - 1) / line_bytes, room - lines_);
+        for (int64_t x = 0; x < lines; x++) to[x] = start + x * line_bytes;
+        lines_ += lines;
+    }
+
+    /* The addresses for the tile number `t`. A tile's line of C is the one in which its row ends; it begins in that of the
+     * tile before. */
+    const char *const *of_tile(int64_t t) {
+        const int64_t offset = t * tile_bytes, share = steps_ - corners_;
+        for (int64_t x = 0; x < corners_; x++) now_[x] = corner_[x] + offset;
+        const int64_t lines = std::clamp<int64_t>(lines_ - t * share, 0, share), used = corners_ + lines;
+        std::copy(line_ + t * share, line_ + t * share + lines, now_ + corners_);
+        if (used < used_) std::fill(now_ + used, now_ + used_, near());
+        used_ = used;
+        return now_;
+    }
+
+  private:
+    static constexpr int64_t tile_bytes = Blocking<T>::columns * int64_t(sizeof(T));
+    static constexpr int64_t most = Blocking<T>::inner / unrolled, room = 2048;
+    const char *near() const { return reinterpret_cast<const char *>(now_); }   // costs nothing
+
+    int64_t steps_ = 0, corners_ = 0, lines_ = 0, used_ = 0;
+    const char *corner_[most], *now_[most], *line_[room];
+};
 
 }  // namespace grokkit
 

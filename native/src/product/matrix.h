@@ -39,7 +39,7 @@ template <class T> struct Target {
     bool first;
 };
 
-/* One product of a scheme: (sum of a) (sum of b), added to each of c. */
+/* One product of a scheme: (sum of a)^T (sum of b), added to each of c. */
 template <class T> struct Product {
     std::vector<Term<T>> a, b;
     std::vector<Target<T>> c;

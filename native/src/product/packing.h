@@ -1,8 +1,8 @@
 /* Packing: linear combinations of blocks, formed while they are copied into the order in which the kernel reads.
  *
- * A is packed as rows of consecutive entries, `stride` apart. B is packed as panels of `columns` columns: a panel
- * holds its rows one after another. Entries beyond a block count as zero. Blocks whose rows, or whose columns, are
- * contiguous in memory each have a vector path; any other strides are gathered one by one. */
+ * A matrix is packed as panels of so many columns; a panel holds its rows one after another. B is packed as it is, A
+ * transposed. Entries beyond a block count as zero. Blocks whose rows, or whose columns, are contiguous in memory each have
+ * a vector path; any other strides are gathered one by one. */
 #ifndef GROKKIT_PRODUCT_PACKING_H
 #define GROKKIT_PRODUCT_PACKING_H
 
@@ -22,7 +22,8 @@ template <class T> inline T entry(const Terms<T> &terms, int64_t i, int64_t j) {
     return sum;
 }
 
-constexpr int max_terms = 256;   // blocks of an operand
+constexpr int max_blocks = 256;             // of an operand
+constexpr int max_terms = 2 * max_blocks;   // of a sum, whose operand may itself be a sum of two
 
 /* The terms as seen from their entries (i, j): `count` of them, or as many as there are if count is 0. Local copies, so that
  * the compiler need not fear that packing changes them. */
@@ -67,22 +68,24 @@ template <class F> inline void with_count(std::size_t count, F f) {
     }
 }
 
-/* Rows of contiguous entries, copied in their own direction: `height` rows of `width` entries from (i, j) on. Rows go
- * `to_stride` apart; a row's columns in chunks of `chunk` entries that lie `chunk_stride` apart. */
-template <class T>
-void pack_along(T *to, int64_t to_stride, int64_t chunk, int64_t chunk_stride, const Terms<T> &terms, int64_t i,
-                int64_t j, int64_t height, int64_t width) {
-    constexpr int lanes = Blocking<T>::lanes, panel = Blocking<T>::columns;
+/* Rows of contiguous entries, copied in their own direction: `height` rows of `columns` entries from (i, j) on, in panels of
+ * `width` columns, `panel_stride` apart. Where the width is no multiple of a vector, a row is written with some entries too
+ * many, which the next row overwrites: a vector's worth of room must follow the last. */
+template <int width, class T>
+void pack_along(T *to, int64_t panel_stride, const Terms<T> &terms, int64_t i, int64_t j, int64_t height,
+                int64_t columns) {
+    constexpr int lanes = Blocking<T>::lanes, vectors = (width + lanes - 1) / lanes;
     const int64_t row_stride = terms[0].block.row_stride;
     with_count(terms.size(), [&](auto count) {
         const Sources<T, count()> sources(terms, i, j);
-        for (int64_t c = 0; c < width; c += chunk) {
-            T *row = to + c / chunk * chunk_stride;
-            const int64_t end = std::min(chunk, width - c);
-            for (int64_t r = 0; r < height; r++, row += to_stride) {
+        for (int64_t c = 0; c < columns; c += width) {
+            T *row = to + c / width * panel_stride;
+            const int64_t end = std::min<int64_t>(width, columns - c);
+            const bool whole = columns - c >= vectors * lanes;   // so that no vector reaches beyond a block
+            for (int64_t r = 0; r < height; r++, row += width) {
                 const int64_t at = r * row_stride + c;
-                if (end == panel) {   // a row of a panel of B
-                    written_out<Blocking<T>::vectors>([&](auto v) GROKKIT_INLINE {
+                if (whole) {
+                    written_out<vectors>([&](auto v) GROKKIT_INLINE {
                         store(row + v() * lanes, sources.vector(at + v() * lanes));
                     });
                     continue;
@@ -95,56 +98,59 @@ void pack_along(T *to, int64_t to_stride, int64_t chunk, int64_t chunk_stride, c
     });
 }
 
-/* Columns of contiguous entries, transposed on the way: whole squares of lanes x lanes only. Same order as above. */
-template <class T>
-void pack_across(T *to, int64_t to_stride, int64_t chunk, int64_t chunk_stride, const Terms<T> &terms, int64_t i,
-                 int64_t j, int64_t height, int64_t width) {
-    constexpr int lanes = Blocking<T>::lanes;
+/* Columns of contiguous entries, transposed on the way: the same order as above. `height` is a multiple of a vector. A panel
+ * is written to its whole width. */
+template <int width, class T>
+void pack_across(T *to, int64_t panel_stride, const Terms<T> &terms, int64_t i, int64_t j, int64_t height,
+                 int64_t columns) {
+    constexpr int lanes = Blocking<T>::lanes, vectors = (width + lanes - 1) / lanes;
     const int64_t column_stride = terms[0].block.column_stride;
     with_count(terms.size(), [&](auto count) {
         const Sources<T, count()> sources(terms, i, j);
-        for (int64_t c = 0; c < width; c += lanes) {
-            T *corner = to + c / chunk * chunk_stride + c % chunk;
-            for (int64_t r = 0; r < height; r += lanes) {
-                typename Vector<T>::aligned square[lanes];
+        for (int64_t c = 0; c < columns; c += width) {
+            T *corner = to + c / width * panel_stride;
+            for (int64_t r = 0; r < height; r += lanes, corner += lanes * width)
+                for (int v = vectors - 1; v >= 0; v--) {   // backwards: what is written too many lies in the next row's first
+                    typename Vector<T>::aligned square[lanes];
+                    const int64_t valid = std::min<int64_t>(width, columns - c) - v * lanes;
 #pragma GCC unroll 16
-                for (int q = 0; q < lanes; q++) square[q] = sources.vector(r + (c + q) * column_stride);
-                transpose(square);
+                    for (int q = 0; q < lanes; q++)
+                        if (q < valid) square[q] = sources.vector(r + (c + v * lanes + q) * column_stride);
+                        else square[q] = typename Vector<T>::aligned{};
+                    transpose(square);
 #pragma GCC unroll 16
-                for (int q = 0; q < lanes; q++) store(corner + (r + q) * to_stride, square[q]);
-            }
+                    for (int q = 0; q < lanes; q++) store(corner + q * width + v * lanes, square[q]);
+                }
         }
     });
 }
 
-/* A rectangle of the combination, zero beyond the blocks, by the path that its strides allow. */
-template <class T>
-void pack(T *to, int64_t to_stride, int64_t chunk, int64_t chunk_stride, const Terms<T> &terms, int64_t i, int64_t j,
-          int64_t height, int64_t width) {
+/* A rectangle of the combination in panels of `width` columns, zero beyond the blocks, by the path that its strides allow. */
+template <int width, class T>
+void pack(T *to, int64_t panel_stride, const Terms<T> &terms, int64_t i, int64_t j, int64_t height, int64_t columns) {
     constexpr int lanes = Blocking<T>::lanes;
     const auto one_by_one = [&](int64_t r0, int64_t r1, int64_t c0, int64_t c1) {
-        for (int64_t r = r0; r < r1; r++)
-            for (int64_t c = c0; c < c1; c++)
-                to[r * to_stride + c / chunk * chunk_stride + c % chunk] = entry(terms, i + r, j + c);
+        for (int64_t c = c0; c < c1; c++)
+            for (int64_t r = r0; r < r1; r++)
+                to[c / width * panel_stride + r * width + c % width] = entry(terms, i + r, j + c);
     };
-    int64_t h = height, w = width;   // of what lies inside every block
+    int64_t h = height, w = columns;   // of what lies inside every block
     for (const Term<T> &term : terms) {
         h = std::clamp<int64_t>(term.block.rows - i, 0, h);
         w = std::clamp<int64_t>(term.block.columns - j, 0, w);
     }
     if (terms.empty() || terms.size() > std::size_t(max_terms)) h = w = 0;
     else if (h && w && terms[0].block.column_stride == 1) {
-        pack_along(to, to_stride, chunk, chunk_stride, terms, i, j, h, w);
+        pack_along<width>(to, panel_stride, terms, i, j, h, w);
     } else if (h && w && terms[0].block.row_stride == 1) {
         h = h / lanes * lanes;
-        w = w / lanes * lanes;
-        if (h && w) pack_across(to, to_stride, chunk, chunk_stride, terms, i, j, h, w);
+        if (h) pack_across<width>(to, panel_stride, terms, i, j, h, w);
     } else {
         h = w = 0;
     }
     if (h == 0) w = 0;
-    one_by_one(0, h, w, width);
-    one_by_one(h, height, 0, width);
+    one_by_one(0, h, w, columns);
+    one_by_one(h, height, 0, columns);
 }
 
 }  // namespace grokkit

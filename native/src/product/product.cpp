@@ -100,14 +100,22 @@ template <class T> Cuts<T> cuts(const Shape &shape, int64_t rows, int64_t inner,
     return {share(rows, shape.n()), share(inner, shape.m()), share(columns, shape.p())};
 }
 
-template <class T> Terms<T> terms(const Grid &grid, const Matrix<const T> &x, int64_t height, int64_t width) {
+/* The sum of one product over the blocks of an operand, which is itself a sum. */
+template <class T> Terms<T> terms(const Grid &grid, const Terms<T> &operand, int64_t height, int64_t width) {
     Terms<T> list;
     for (int i = 0; i < grid.height; i++)
-        for (int j = 0; j < grid.width; j++) {
-            const Matrix<const T> block = x.block(i * height, j * width, height, width);
-            if (grid(i, j) != 0 && block.rows && block.columns) list.push_back({block, coefficient<T>(grid(i, j))});
-        }
+        for (int j = 0; j < grid.width; j++)
+            for (const Term<T> &part : operand) {
+                const Matrix<const T> block = part.block.block(i * height, j * width, height, width);
+                if (grid(i, j) != 0 && block.rows && block.columns)
+                    list.push_back({block, coefficient<T>(grid(i, j)) * part.coefficient});
+            }
     return list;
+}
+
+template <class T> Terms<T> transposed(Terms<T> terms) {
+    for (Term<T> &term : terms) term.block = term.block.transposed();
+    return terms;
 }
 
 /* One fused product on the views; every member of the team calls it. */
@@ -115,12 +123,14 @@ template <class T> class FusedLeaf {
   public:
     FusedLeaf(const Shape &shape, T *buffer) : shape_(shape), buffer_(buffer) {}
 
-    void operator()(Team &team, const Matrix<const T> &a, const Matrix<const T> &b, const Matrix<T> &c) const {
-        const Cuts<T> cut = cuts<T>(shape_, c.rows, a.columns, c.columns);
-        std::vector<char> written(std::size_t(shape_.n()) * shape_.p(), 0);
+    /* target = coefficient a b, or with what is there added. */
+    void operator()(Team &team, const Terms<T> &a, const Terms<T> &b, int64_t inner, const Target<T> &target) const {
+        const Matrix<T> &c = target.block;
+        const Cuts<T> cut = cuts<T>(shape_, c.rows, inner, c.columns);
+        std::vector<char> written(std::size_t(shape_.n()) * shape_.p(), !target.first);
         std::vector<Product<T>> products;
         for (int r = 0; r < shape_.scheme.rank; r++) {
-            Product<T> product = {terms<T>(shape_.left(r), a, cut.rows, cut.inner),
+            Product<T> product = {transposed(terms<T>(shape_.left(r), a, cut.rows, cut.inner)),
                                   terms<T>(shape_.right(r), b, cut.inner, cut.columns), {}};
             if (product.a.empty() || product.b.empty()) continue;
             const Grid w = shape_.result(r);
@@ -129,7 +139,7 @@ template <class T> class FusedLeaf {
                     const Matrix<T> block = c.block(i * cut.rows, j * cut.columns, cut.rows, cut.columns);
                     if (w(i, j) == 0 || !block.rows || !block.columns) continue;
                     char &seen = written[std::size_t(i) * w.width + j];
-                    product.c.push_back({block, coefficient<T>(w(i, j)), !seen});
+                    product.c.push_back({block, coefficient<T>(w(i, j)) * target.coefficient, !seen});
                     seen = 1;
                 }
             if (!product.c.empty()) products.push_back(std::move(product));
@@ -199,8 +209,8 @@ template <class T> int64_t workspace(const grokkit_product &call) {
 bool understood(const grokkit_product &call) {
     const grokkit_coefficients &s = call.fused;
     const bool unit_stride = call.c.column_stride == 1 || call.c.row_stride == 1;
-    return s.n > 0 && s.m > 0 && s.p > 0 && s.rank > 0 && int64_t(s.n) * s.m <= max_terms &&
-           int64_t(s.m) * s.p <= max_terms && int64_t(s.n) * s.p <= max_terms && call.explicit_levels >= 0 && call.explicit_levels < 16 &&
+    return s.n > 0 && s.m > 0 && s.p > 0 && s.rank > 0 && int64_t(s.n) * s.m <= max_blocks &&
+           int64_t(s.m) * s.p <= max_blocks && int64_t(s.n) * s.p <= max_blocks && call.explicit_levels >= 0 && call.explicit_levels < 16 &&
            call.threads > 0 && call.threads <= 4096 && unit_stride && call.a.columns == call.b.rows &&
            call.c.rows == call.a.rows && call.c.columns == call.b.columns;
 }

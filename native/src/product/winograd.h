@@ -30,66 +30,83 @@ template <class T> struct Temporaries {
     }
 };
 
-/* z = x + s y, entries beyond x or y counting as zero. z may be x or y. */
-template <class T>
-void add(Team &team, const Matrix<T> &z, const Matrix<const T> &x, const Matrix<const T> &y, T s) {
+/* z = the sum of the terms, entries beyond a block counting as zero. z may be one of the blocks. */
+template <class T, std::size_t count> void form(Team &team, const Matrix<T> &z, const Term<T> (&terms)[count]) {
     if (z.column_stride != 1 && z.row_stride == 1) {
-        add<T>(team, z.transposed(), x.transposed(), y.transposed(), s);
+        Term<T> turned[count];
+        for (std::size_t t = 0; t < count; t++) turned[t] = {terms[t].block.transposed(), terms[t].coefficient};
+        form<T>(team, z.transposed(), turned);
         return;
     }
     constexpr int64_t lanes = Blocking<T>::lanes, chunk = 16;
-    const bool contiguous = z.column_stride == 1 && x.column_stride == 1 && y.column_stride == 1;
+    int64_t inside_rows = z.rows, inside_columns = z.column_stride == 1 ? z.columns : 0;   // of every block
+    for (const Term<T> &term : terms) {
+        inside_rows = std::min(inside_rows, term.block.rows);
+        inside_columns = term.block.column_stride == 1 ? std::min(inside_columns, term.block.columns) : 0;
+    }
     team.loop((z.rows + chunk - 1) / chunk, [&](int64_t part) {
         for (int64_t i = part * chunk; i < std::min(z.rows, (part + 1) * chunk); i++) {
-            const int64_t in_x = i < x.rows ? std::min(x.columns, z.columns) : 0;
-            const int64_t in_y = i < y.rows ? std::min(y.columns, z.columns) : 0;
-            const int64_t both = std::min(in_x, in_y);
             int64_t j = 0;
-            if (contiguous)
-                for (; j + lanes <= both; j += lanes)
-                    store(&z.at(i, j), load(&x.at(i, j)) + s * load(&y.at(i, j)));
-            for (; j < both; j++) z.at(i, j) = x.at(i, j) + s * y.at(i, j);
-            for (; j < in_x; j++) z.at(i, j) = x.at(i, j);
-            for (; j < in_y; j++) z.at(i, j) = s * y.at(i, j);
-            for (; j < z.columns; j++) z.at(i, j) = 0;
+            if (i < inside_rows) {
+                const T *from[count];
+                for (std::size_t t = 0; t < count; t++) from[t] = &terms[t].block.at(i, 0);
+                for (; j + lanes <= inside_columns; j += lanes) {
+                    auto sum = terms[0].coefficient * load(from[0] + j);
+                    for (std::size_t t = 1; t < count; t++) sum += terms[t].coefficient * load(from[t] + j);
+                    store(&z.at(i, j), sum);
+                }
+            }
+            for (; j < z.columns; j++) {
+                T sum = 0;
+                for (const Term<T> &term : terms)
+                    if (i < term.block.rows && j < term.block.columns) sum += term.coefficient * term.block.at(i, j);
+                z.at(i, j) = sum;
+            }
         }
     });
 }
 
-/* The four sums that end the schedule's first half: with p6, p3, p7, p5 in c12, c11, c21, c22 and p1 in x,
- * c12 = p1 + p6 + p5 + p3, c21 = p1 + p6 + p7, c22 = p1 + p6 + p7 + p5. */
+/* With p1, p5, p6, p7 of the same shape: u2 = p1 + p6, u3 = u2 + p7, c12 = u2 + p5 (+ p3 unless null), c21 = u3,
+ * c22 = u3 + p5. Results may lie where products lay. */
 template <class T>
-void combine_quarters(Team &team, const Matrix<T> &x, const Matrix<T> &c11, const Matrix<T> &c12, const Matrix<T> &c21,
-                      const Matrix<T> &c22) {
+void combine(Team &team, const Matrix<T> &p1, const Matrix<T> &p5, const Matrix<T> &p6, const Matrix<T> &p7,
+             const Matrix<T> *p3, const Matrix<T> &c12, const Matrix<T> &c21, const Matrix<T> &c22) {
     constexpr int64_t lanes = Blocking<T>::lanes, chunk = 16;
-    team.loop((x.rows + chunk - 1) / chunk, [&](int64_t part) {
-        for (int64_t i = part * chunk; i < std::min(x.rows, (part + 1) * chunk); i++) {
-            const T *p1 = &x.at(i, 0), *p3 = &c11.at(i, 0);
-            T *p6 = &c12.at(i, 0), *p7 = &c21.at(i, 0), *p5 = &c22.at(i, 0);
+    team.loop((p1.rows + chunk - 1) / chunk, [&](int64_t part) {
+        for (int64_t i = part * chunk; i < std::min(p1.rows, (part + 1) * chunk); i++) {
+            const T *const x1 = &p1.at(i, 0), *const x5 = &p5.at(i, 0), *const x6 = &p6.at(i, 0),
+                    *const x7 = &p7.at(i, 0), *const x3 = p3 ? &p3->at(i, 0) : nullptr;
+            T *const y12 = &c12.at(i, 0), *const y21 = &c21.at(i, 0), *const y22 = &c22.at(i, 0);
             int64_t j = 0;
-            for (; j + lanes <= x.columns; j += lanes) {
-                const auto u2 = load(p1 + j) + load(p6 + j), last = load(p5 + j), u3 = u2 + load(p7 + j);
-                store(p6 + j, u2 + last + load(p3 + j));
-                store(p7 + j, u3);
-                store(p5 + j, u3 + last);
+            for (; j + lanes <= p1.columns; j += lanes) {
+                const auto u2 = load(x1 + j) + load(x6 + j), last = load(x5 + j), u3 = u2 + load(x7 + j);
+                auto sum = u2 + last;
+                if (x3) sum += load(x3 + j);
+                store(y12 + j, sum);
+                store(y21 + j, u3);
+                store(y22 + j, u3 + last);
             }
-            for (; j < x.columns; j++) {
-                const T u2 = p1[j] + p6[j], last = p5[j], u3 = u2 + p7[j];
-                p6[j] = u2 + last + p3[j];
-                p7[j] = u3;
-                p5[j] = u3 + last;
+            for (; j < p1.columns; j++) {
+                const T u2 = x1[j] + x6[j], last = x5[j], u3 = u2 + x7[j];
+                T sum = u2 + last;
+                if (x3) sum += x3[j];
+                y12[j] = sum;
+                y21[j] = u3;
+                y22[j] = u3 + last;
             }
         }
     });
 }
 
-/* c = a b by `levels` explicit levels over leaf(team, a, b, c). Rows of c are contiguous. */
+/* c = a b by `levels` explicit levels over leaf(team, a, b, inner, target), whose operands are sums of blocks of equal
+ * strides. Rows of c are contiguous. */
 template <class T, class Leaf>
 void winograd(Team &team, int levels, const Matrix<const T> &a, const Matrix<const T> &b, const Matrix<T> &c,
               T *workspace, const Leaf &leaf) {
     const int64_t m = a.rows / 2, n = b.columns / 2, k = (a.columns + 1) / 2, k_rest = a.columns - k;
+    const T plus = 1, minus = T(0) - T(1);
     if (levels == 0 || m == 0 || n == 0 || k_rest == 0) {
-        leaf(team, a, b, c);
+        leaf(team, {{a, plus}}, {{b, plus}}, a.columns, {c, plus, true});
         return;
     }
     const auto a11 = a.block(0, 0, m, k), a12 = a.block(0, k, m, k_rest), a21 = a.block(m, 0, m, k),
@@ -107,30 +124,44 @@ void winograd(Team &team, int levels, const Matrix<const T> &a, const Matrix<con
     };
     const auto x = like(workspace, m, k, a), y = like(y_data, k, n, b);
     const auto x_rest = x.block(0, 0, m, k_rest), y_rest = y.block(0, 0, k_rest, n);
-    const Matrix<T> p1 = {workspace, m, n, Space::stride(n), 1};
-    const auto multiply = [&](const Matrix<const T> &left, const Matrix<const T> &right, const Matrix<T> &to) {
-        winograd<T>(team, levels - 1, left, right, to, next, leaf);
-    };
-    const T plus = 1, minus = T(0) - T(1);
 
-    add<T>(team, x, a11, a21, minus);       // s3 = a11 - a21
-    add<T>(team, y, b22, b12, minus);       // -t3 ... b22 - b12
-    multiply(x, y, c21);                    // p7
-    add<T>(team, x, a21, a22, plus);        // s1 = a21 + a22
-    add<T>(team, y, b12, b11, minus);       // t1 = b12 - b11
-    multiply(x, y, c22);                    // p5
-    add<T>(team, x, x, a11, minus);         // s2 = s1 - a11
-    add<T>(team, y, b22, y, minus);         // t2 = b22 - t1
-    multiply(x, y, c12);                    // p6
-    add<T>(team, x, a12, x, minus);         // s4 = a12 - s2
-    multiply(x_rest, b22, c11);             // p3
-    multiply(a11, b11, p1);                 // p1, in place of s4
-    combine_quarters(team, p1, c11, c12, c21, c22);
-    add<T>(team, y, y, b21, minus);         // t4 = t2 - b21
-    multiply(a22, y_rest, c11);             // p4
-    add<T>(team, c21, c21, c11, minus);     // c21 = u3 - p4
-    multiply(a12, b21, c11);                // p2
-    add<T>(team, c11, c11, p1, plus);       // c11 = p1 + p2
+    if (levels == 1) {   // the leaf forms sums of two blocks itself, and adds to what is there
+        leaf(team, {{a11, plus}, {a21, minus}}, {{b22, plus}, {b12, minus}}, k, {c22, plus, true});   // p7 = s3 t3
+        leaf(team, {{a21, plus}, {a22, plus}}, {{b12, plus}, {b11, minus}}, k, {c12, plus, true});    // p5 = s1 t1
+        form<T>(team, x, {{a21, plus}, {a22, plus}, {a11, minus}});                                   // s2
+        form<T>(team, y, {{b22, plus}, {b12, minus}, {b11, plus}});                                   // t2
+        leaf(team, {{x, plus}}, {{y, plus}}, k, {c21, plus, true});                                   // p6
+        leaf(team, {{a11, plus}}, {{b11, plus}}, k, {c11, plus, true});                               // p1
+        combine<T>(team, c11, c12, c21, c22, nullptr, c12, c21, c22);
+        form<T>(team, x, {{a12, plus}, {x, minus}});                                                  // s4
+        leaf(team, {{x_rest, plus}}, {{b22, plus}}, k_rest, {c12, plus, false});                      // + p3
+        form<T>(team, y, {{y, plus}, {b21, minus}});                                                  // t4
+        leaf(team, {{a22, plus}}, {{y_rest, plus}}, k_rest, {c21, minus, false});                     // - p4
+        leaf(team, {{a12, plus}}, {{b21, plus}}, k_rest, {c11, plus, false});                         // + p2
+    } else {
+        const Matrix<T> p1 = {workspace, m, n, Space::stride(n), 1};
+        const auto multiply = [&](const Matrix<const T> &left, const Matrix<const T> &right, const Matrix<T> &to) {
+            winograd<T>(team, levels - 1, left, right, to, next, leaf);
+        };
+        form<T>(team, x, {{a11, plus}, {a21, minus}});    // s3
+        form<T>(team, y, {{b22, plus}, {b12, minus}});    // t3
+        multiply(x, y, c21);                              // p7
+        form<T>(team, x, {{a21, plus}, {a22, plus}});     // s1
+        form<T>(team, y, {{b12, plus}, {b11, minus}});    // t1
+        multiply(x, y, c22);                              // p5
+        form<T>(team, x, {{x, plus}, {a11, minus}});      // s2
+        form<T>(team, y, {{b22, plus}, {y, minus}});      // t2
+        multiply(x, y, c12);                              // p6
+        form<T>(team, x, {{a12, plus}, {x, minus}});      // s4
+        multiply(x_rest, b22, c11);                       // p3
+        multiply(a11, b11, p1);                           // p1, in place of s4
+        combine<T>(team, p1, c22, c12, c21, &c11, c12, c21, c22);
+        form<T>(team, y, {{y, plus}, {b21, minus}});      // t4
+        multiply(a22, y_rest, c11);                       // p4
+        form<T>(team, c21, {{c21, plus}, {c11, minus}});  // u3 - p4
+        multiply(a12, b21, c11);                          // p2
+        form<T>(team, c11, {{c11, plus}, {p1, plus}});    // p1 + p2
+    }
 
     if (2 * m < c.rows)
         multiply_vector<T>(team, b.transposed(), &a.at(2 * m, 0), a.column_stride, &c.at(2 * m, 0), c.column_stride);

@@ -57,6 +57,8 @@ def work(shape: tuple[int, int, int], dtype: Any, split: Split) -> np.ndarray:
         float(np.count_nonzero(factors.w)) * n * p * pieces,
         0.0,
     ])  # fmt: skip
+    if split.explicit_levels:  # two of seven products have operands that are sums of two
+        amounts[1:3] *= 9 / 7
     amounts *= leaves
     amounts[4] = _explicit_entries(shape, split.explicit_levels)
     return amounts
@@ -66,10 +68,13 @@ def _explicit_entries(shape: tuple[int, int, int], levels: int) -> float:
     """Entries that the additions of Winograd's schedule read and write, and the odd last rows and columns."""
     total, products = 0.0, 1
     n, m, p = shape
-    for _ in range(levels):
+    for level in range(levels):
         odd = n % 2 * m * p + p % 2 * n * m
         n, m, p = n // 2, -(-m // 2), p // 2
-        total += products * (12.0 * n * m + 12.0 * m * p + 14.0 * n * p + odd)
+        if level == levels - 1:  # where the kernel forms and adds what it can
+            total += products * (7.0 * n * m + 7.0 * m * p + 7.0 * n * p + odd)
+        else:
+            total += products * (12.0 * n * m + 12.0 * m * p + 14.0 * n * p + odd)
         products *= 7
     return total
 

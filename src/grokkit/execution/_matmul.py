@@ -11,6 +11,7 @@ from grokkit.execution._dask import dask_product, is_dask
 from grokkit.execution._operands import PLAIN, Operands, is_plain, own_array
 from grokkit.execution._plan import quick_vendor
 from grokkit.execution._routes import Wish, chunk_product, computed, wished
+from grokkit.execution._threads import threads_for
 from grokkit.execution._vendor import vendor_product
 from grokkit.scheme import InvalidInput, Scheme
 
@@ -87,19 +88,20 @@ def matmul(
         and levels is AUTO
         and accuracy is mod is None
         and scaling is False
-        and _small(a, b, threads)
+        and _small(a, b)
     ):
-        return _numpy(a, b, out=out)
+        if threads is None:
+            return _numpy(a, b, out=out)
+        count = threads_for(threads)
+        return _numpy(a, b, out=out) if a.size * b.size <= SMALL else vendor_product(a, b, out, count)
     wish = wished(scheme, levels, threads, accuracy, mod, scaling)
     if is_dask(a) or is_dask(b):
         return _lazy(a, b, out, levels, wish)
     return _product(a, b, out, wish)
 
 
-def _small(a: np.ndarray, b: np.ndarray, threads: Any) -> bool:
+def _small(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether arrays are certain to be NumPy's to multiply. Must be quick; may be wrong where it says no."""
-    if threads is not None:
-        return type(threads) is int and 0 < threads <= 64 and a.size * b.size <= SMALL
     if a.ndim < 2 or b.ndim < 2:
         return True
     kind = a.dtype.char

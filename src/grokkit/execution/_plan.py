@@ -133,16 +133,23 @@ class Plan:
         inside += (np.count_nonzero(factors.w) - factors.n * factors.p) * n * p
         total, products = 0.0, 1
         for level in range(1, self.explicit_levels + 1):
-            n, m, p = leaf_shape(self.shape, level)
-            total += products * (4.0 * n * m + 4.0 * m * p + 7.0 * n * p)
+            height, length, width = leaf_shape(self.shape, level)
+            total += products * (4.0 * height * length + 4.0 * length * width + 7.0 * height * width)
             products *= 7
+        if self.explicit_levels:  # operands of two products are sums that the kernel forms anew for each block
+            again = products // 7 * 2 * (np.count_nonzero(factors.u) * n * m + np.count_nonzero(factors.v) * m * p)
+            n, m, p = leaf_shape(self.shape, self.explicit_levels)
+            total += again - products // 7 * (n * m + m * p)
         return total + float(products * inside)
 
     @property
     def error_bound(self) -> float:
         """Rigorous: ‖Ĉ − C‖max ≤ error_bound · ‖A‖max ‖B‖max (see `grokkit.scheme.composed_error_bound`)."""
         try:
-            return composed_error_bound([(s.scheme, s.levels) for s in self.steps], self.shape[1], self.dtype).factor
+            steps = [(step.scheme, step.levels) for step in self.steps if step.explicit]
+            further = longer_chains(self.fused) if steps else 0
+            steps.append((self.fused, 1))  # whose sums are single chains
+            return composed_error_bound(steps, self.shape[1], self.dtype, further=further).factor
         except InvalidInput:
             return math.inf
 
@@ -196,6 +203,17 @@ class Plan:
             f"  error estimate    {self.error_estimate:.3g} of the norm of C (typical)",
             f"  expected speedup  {self.expected_speedup:.3f}",
         ])  # fmt: skip
+
+
+def longer_chains(fused: Scheme) -> int:
+    """Roundings that the lowest explicit level adds to a path of the kernel, beside those of the two schemes.
+
+    The kernel forms a sum of sums of two as one chain, and adds its products one by one to what lies in C.
+    """
+    factors = _kernel.coefficients(fused)
+    terms = (np.count_nonzero(factors.u, axis=1), np.count_nonzero(factors.v, axis=1),
+             np.count_nonzero(factors.w, axis=0))  # fmt: skip
+    return sum(int(count.max()) - 1 for count in terms)
 
 
 def _surplus(factor: np.ndarray) -> int:

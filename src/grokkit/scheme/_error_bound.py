@@ -67,13 +67,16 @@ def error_bound(scheme: Scheme, levels: int, inner: int, dtype: Any = np.float64
     return composed_error_bound([(scheme, levels)], inner, dtype)
 
 
-def composed_error_bound(steps: Sequence[tuple[Scheme, int]], inner: int, dtype: Any = np.float64) -> ErrorBound:
+def composed_error_bound(
+    steps: Sequence[tuple[Scheme, int]], inner: int, dtype: Any = np.float64, *, further: int = 0
+) -> ErrorBound:
     """The bound of `error_bound` for several schemes, one inside another.
 
     `steps` holds each scheme with its number of levels, from the outermost inwards. Growth factors multiply and
-    roundings add up, as every product of one scheme is computed by the next.
+    roundings add up, as every product of one scheme is computed by the next. `further` roundings are added to every
+    path, for a program that forms some sums in longer chains than one level after another.
     """
-    leaf, depth, growth, total = max(_whole("inner", inner), 1), 0, Fraction(1), 0
+    leaf, depth, growth, total = max(_whole("inner", inner), 1), _whole("further", further), Fraction(1), 0
     for scheme, count in steps:
         if not isinstance(scheme.target, MatrixProduct):
             raise InvalidInput(f"{scheme.name}: error bounds are for matrix products")
