@@ -7,6 +7,7 @@
 #define GROKKIT_PRODUCT_TEAM_H
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -14,26 +15,102 @@
 #include <thread>
 #include <vector>
 
+#if defined(__linux__)
+#include <pthread.h>
+#include <sched.h>
+#endif
+
 namespace grokkit {
+
+/* Threads to be started each on processors of its own share, not on that of the caller: some kernels start a thread
+ * where its parent runs and leave it waiting there for milliseconds, beside idle processors. Once it runs, a thread may
+ * go wherever the caller may. Without a way to ask for that, threads start where they will. */
+class Crew {
+  public:
+    /* Start up to `count` threads that run entry(argument); fewer where the system refuses more. */
+    Crew(int count, void (*entry)(void *), void *argument) : entry_(entry), argument_(argument) {
+#if defined(__GLIBC__)
+        placed_ = pthread_getaffinity_np(pthread_self(), sizeof allowed_, &allowed_) == 0;
+        const int here = sched_getcpu();
+        std::vector<int> others;
+        for (int cpu = 0; placed_ && cpu < CPU_SETSIZE; cpu++)
+            if (cpu != here && CPU_ISSET(cpu, &allowed_)) others.push_back(cpu);
+        placed_ = placed_ && !others.empty();
+        threads_.reserve(std::size_t(count));
+        for (int i = 0; i < count; i++) {
+            pthread_attr_t attributes;
+            if (pthread_attr_init(&attributes) != 0) return;
+            if (placed_) {
+                cpu_set_t own;
+                CPU_ZERO(&own);
+                for (std::size_t c = std::size_t(i) % others.size(); c < others.size(); c += std::size_t(count))
+                    CPU_SET(others[c], &own);
+                pthread_attr_setaffinity_np(&attributes, sizeof own, &own);
+            }
+            pthread_t thread;
+            const bool started = pthread_create(&thread, &attributes, enter, this) == 0;
+            pthread_attr_destroy(&attributes);
+            if (!started) return;
+            threads_.push_back(thread);
+        }
+#else
+        try {
+            threads_.reserve(std::size_t(count));
+            while (int(threads_.size()) < count) threads_.emplace_back(enter, this);
+        } catch (const std::system_error &) {
+        }
+#endif
+    }
+
+    ~Crew() {
+#if defined(__GLIBC__)
+        for (pthread_t thread : threads_) pthread_join(thread, nullptr);
+#else
+        for (std::thread &thread : threads_) thread.join();
+#endif
+    }
+
+    Crew(const Crew &) = delete;
+    Crew &operator=(const Crew &) = delete;
+    int size() const { return int(threads_.size()); }
+
+  private:
+    static void *enter(void *crew) {
+        const Crew &self = *static_cast<Crew *>(crew);
+#if defined(__GLIBC__)
+        if (self.placed_) pthread_setaffinity_np(pthread_self(), sizeof self.allowed_, &self.allowed_);
+#endif
+        self.entry_(self.argument_);
+        return nullptr;
+    }
+
+    void (*entry_)(void *);
+    void *argument_;
+#if defined(__GLIBC__)
+    bool placed_;
+    cpu_set_t allowed_;
+    std::vector<pthread_t> threads_;
+#else
+    std::vector<std::thread> threads_;
+#endif
+};
 
 class Team {
   public:
     /* Run program(team) on `threads` threads, this one among them; on fewer where the system refuses more. */
     template <class Program> static void run(int threads, Program program) {
-        Team team;
-        std::vector<std::thread> others;
-        const auto member = [&] {
-            team.await_start();
-            program(team);
+        struct Member {
+            Team team;
+            Program &program;
+        } member = {{}, program};
+        const auto join_in = [](void *of) {
+            Member &self = *static_cast<Member *>(of);
+            self.team.await_start();
+            self.program(self.team);
         };
-        try {
-            others.reserve(threads > 1 ? threads - 1 : 0);
-            while (int(others.size()) < threads - 1) others.emplace_back(member);
-        } catch (const std::system_error &) {
-        }
-        team.start(int(others.size()) + 1);
-        program(team);
-        for (std::thread &other : others) other.join();
+        const Crew others(threads - 1, join_in, &member);
+        member.team.start(others.size() + 1);
+        program(member.team);
     }
 
     int size() const { return size_; }
@@ -60,7 +137,8 @@ class Team {
         released_.notify_all();
     }
 
-    /* Barrier. Waits actively for a short while, as the next member is usually near; then sleeps. */
+    /* Barrier. Waits actively for as long as an item may take, giving way to other threads after a moment, and sleeps only
+     * then: on virtual machines a sleeping processor takes far longer to wake than a stage lasts. */
     void wait() {
         const uint32_t round = round_.load(std::memory_order_relaxed);
         if (arrived_.fetch_add(1, std::memory_order_acq_rel) == size_ - 1) {
@@ -71,14 +149,20 @@ class Team {
             released_.notify_all();
             return;
         }
-        for (int spin = 0; spin < 4000; spin++) {
-            if (round_.load(std::memory_order_acquire) != round) return;
+        const auto over = [&] { return round_.load(std::memory_order_acquire) != round; };
+        for (int spin = 0; spin < 1000; spin++) {
+            if (over()) return;
 #if defined(__x86_64__) || defined(__i386__)
             __builtin_ia32_pause();
 #endif
         }
+        const auto start = std::chrono::steady_clock::now();
+        while (std::chrono::steady_clock::now() - start < std::chrono::milliseconds(5)) {
+            if (over()) return;
+            std::this_thread::yield();
+        }
         std::unique_lock<std::mutex> lock(mutex_);
-        released_.wait(lock, [&] { return round_.load(std::memory_order_acquire) != round; });
+        released_.wait(lock, over);
     }
 
     int size_ = 0;

@@ -34,6 +34,8 @@ SMALLEST_PRODUCT: Final = 600**3
 """Nor does one with fewer multiplications."""
 SMALLEST_LEAF: Final = 384
 """Shortest side of a leaf that is considered."""
+MOST_WORKSPACE: Final = 0.75
+"""Of a plan with explicit levels, as a share of the largest of the three matrices."""
 MAX_EXPLICIT: Final = 5
 
 
@@ -448,6 +450,8 @@ def _fastest(
     accuracy: float | None, library: str, prices: Prices, vendor: Any,
 ) -> Plan:  # fmt: skip
     plans = [_planned(shape, dtype, threads, library, steps, "", prices) for steps in _candidates(shape)]
+    room = MOST_WORKSPACE * max(shape[0] * shape[1], shape[1] * shape[2], shape[0] * shape[2]) * dtype.itemsize
+    plans = [x for x in plans if not x.explicit_levels or x.workspace <= room]
     admitted = [x for x in plans if accuracy is None or x.error_estimate <= accuracy]
     if not admitted:
         return vendor(f"nothing of our own is estimated to reach an accuracy of {accuracy:.3g}")

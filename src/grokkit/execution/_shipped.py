@@ -1,6 +1,6 @@
 """Prices that grokkit ships, by instruction set: used where the machine has not been measured.
 
-AVX2: measured by ``grokkit doctor --tune`` on one core of an AMD EPYC (Zen 3, 512 KiB and 32 MiB of cache), NumPy 2.4
+AVX2: means of three runs of ``grokkit doctor --tune`` on one core of an AMD EPYC (Zen 3, 512 KiB and 32 MiB of cache), NumPy 2.4
 with OpenBLAS 0.3.31, torch 2.13 with MKL 2024.2. AVX-512: not measured; the same prices for memory, flops at the ratio
 of 0.97 to MKL that an earlier kernel had on a Xeon. Other instruction sets have none: products are the vendor's until
 they are measured. The doubts are wider than a measured machine's, so that fewer products are predicted to gain.
@@ -14,10 +14,10 @@ from grokkit.execution._profile import Prices
 
 SHIPPED: Final[dict[str, tuple[Prices, ...]]] = {
     "avx2": (
-        Prices("float32", 1, "numpy", (1.36e-11, 2.0e-10, 4.0e-10, 5.3e-10, 2.2e-10), (1.27e-11, 2.0e-10, 0.0), 0.03),
-        Prices("float32", 1, "torch", (1.36e-11, 2.0e-10, 4.0e-10, 5.3e-10, 2.2e-10), (1.55e-11, 0.0, 0.0), 0.06),
-        Prices("float64", 1, "numpy", (2.55e-11, 5.2e-10, 7.4e-10, 1.28e-9, 4.0e-10), (2.58e-11, 0.0, 0.0), 0.04),
-        Prices("float64", 1, "torch", (2.55e-11, 5.2e-10, 7.4e-10, 1.28e-9, 4.0e-10), (2.6e-11, 0.0, 0.0), 0.06),
+        Prices("float32", 1, "numpy", (1.23e-11, 3.1e-10, 2.8e-10, 5.7e-10, 2.4e-10), (1.235e-11, 2.7e-10, 0.0), 0.03),
+        Prices("float32", 1, "torch", (1.23e-11, 3.1e-10, 2.8e-10, 5.7e-10, 2.4e-10), (1.3e-11, 0.0, 0.0), 0.06),
+        Prices("float64", 1, "numpy", (2.51e-11, 8.0e-10, 6.6e-10, 8.1e-10, 4.9e-10), (2.57e-11, 9.0e-10, 0.0), 0.04),
+        Prices("float64", 1, "torch", (2.51e-11, 8.0e-10, 6.6e-10, 8.1e-10, 4.9e-10), (2.52e-11, 1.8e-9, 0.0), 0.06),
     ),
     "avx512": (
         Prices("float32", 1, "numpy", (6.5e-12, 2.0e-10, 4.0e-10, 5.3e-10, 2.2e-10), (6.3e-12, 0.0, 0.0), 0.10),

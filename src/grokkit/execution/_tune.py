@@ -25,6 +25,8 @@ SHAPES: Final = (
 MIN_ROUNDS: Final = 3
 USUAL: Final = (1.0, 25.0, 45.0, 50.0, 20.0)
 """Prices of `WORK` where nothing else is known, in flops of the kernel (AVX2, cores of 2020 to 2024)."""
+SETTLE: Final = 0.05
+"""Seconds before a timing on several threads: a vendor's idle threads spin about half as long."""
 TRUST: Final = 0.07
 """Weight of `USUAL`: a case times some 5 % off, a usual price is some 70 % off."""
 
@@ -62,9 +64,12 @@ def tune(
     share = {np.dtype(np.float32): 1 / 3, np.dtype(np.float64): 2 / 3}
     prices: list[Prices] = []
     for dtype, part in share.items():
+        usual = USUAL
         for threads in counts:
             report(f"timing {dtype.name} on {threads} thread{'s' * (threads != 1)}")
-            prices += _measure(dtype, threads, libraries, shapes, seconds * part / len(counts))
+            prices += _measure(dtype, threads, libraries, shapes, seconds * part / len(counts), usual)
+            if threads == 1 and prices[-1].ours[0] > 0:  # more threads are expected to share all work alike
+                usual = tuple(price / prices[-1].ours[0] for price in prices[-1].ours)
     details = {"seconds": seconds, "shapes": [list(shape) for shape in shapes]}
     return Profile(machine_name(), tuple(prices), details)
 
@@ -111,6 +116,7 @@ def _measure(
     libraries: dict[str, Callable[[int], Any]],
     shapes: Sequence[tuple[int, int, int]],
     seconds: float,
+    usual: Sequence[float],
 ) -> list[Prices]:
     rng = np.random.default_rng(0)
     cases: list[tuple[str, tuple[int, int, int], Split | None]] = []
@@ -127,6 +133,7 @@ def _measure(
         for index in rng.permutation(len(cases)):
             name, shape, split = cases[index]
             a, b, out = operands[shape]
+            time.sleep(SETTLE if threads > 1 else 0.0)
             if split is not None:
                 begin = time.perf_counter()
                 _kernel.multiply(a, b, out, split.scheme, explicit_levels=split.explicit_levels, threads=threads)
@@ -137,8 +144,8 @@ def _measure(
                     product(a, b, out)
                     times[index].append(time.perf_counter() - begin)
         rounds += 1
-    medians = np.array([np.median(samples[1:]) for samples in times])  # the first round warms up
-    return [_fitted(dtype, threads, name, cases, medians) for name in libraries]
+    logs = np.log([samples[1:] for samples in times])  # the first round warms up
+    return [_fitted(dtype, threads, name, cases, logs, usual) for name in libraries]
 
 
 def _fitted(
@@ -146,22 +153,33 @@ def _fitted(
     threads: int,
     library: str,
     cases: Sequence[tuple[str, tuple[int, int, int], Split | None]],
-    medians: np.ndarray,
+    logs: np.ndarray,
+    usual: Sequence[float],
 ) -> Prices:
+    """Prices from the logarithms of the times, by case and round."""
+    medians = np.exp(np.median(logs, axis=1))
+    spread = 1.4826 * np.median(np.abs(logs - np.log(medians)[:, None]), axis=1)
+    noise = 1.2533 * spread / np.sqrt(logs.shape[1])  # standard error of a median
     own = [i for i, (_, _, split) in enumerate(cases) if split is not None]
     theirs = [i for i, (name, _, split) in enumerate(cases) if split is None and name == library]
     amounts = np.array([work(cases[i][1], dtype, split) for i in own if (split := cases[i][2]) is not None])
     vendor_amounts = np.array([vendor_work(cases[i][1]) for i in theirs])
     flop = float(np.median(medians[own] / amounts[:, 0]))
-    ours = relative_fit(amounts, medians[own], flop * np.array(USUAL))
+    ours = relative_fit(amounts, medians[own], flop * np.maximum(usual, 1e-3))
     vendor = relative_fit(vendor_amounts, medians[theirs])
-    errors = [
-        np.log(x @ y / t) for x, y, t in ((amounts, ours, medians[own]), (vendor_amounts, vendor, medians[theirs]))
-    ]
-    doubt = float(np.sqrt(sum(np.mean(e**2) for e in errors)))
+    doubt = float(np.sqrt(_doubt(amounts, ours, medians[own], noise[own])
+                          + _doubt(vendor_amounts, vendor, medians[theirs], noise[theirs])))  # fmt: skip
     return Prices(
         dtype.name, threads, library, tuple(map(float, ours)), tuple(map(float, vendor)), min(max(doubt, 0.02), 0.10)
     )
+
+
+def _doubt(amounts: np.ndarray, prices: np.ndarray, seconds: np.ndarray, noise: np.ndarray) -> float:
+    """Variance of a prediction: what the prices miss beside noise, and the share of the noise that they take over."""
+    errors = np.log(amounts @ prices / seconds)
+    noise_variance = float(np.mean(noise**2))
+    missed = max(float(np.mean(errors**2)) - noise_variance, 0.0)
+    return missed + min(np.count_nonzero(prices) / len(seconds), 1.0) * noise_variance
 
 
 def relative_fit(amounts: np.ndarray, seconds: np.ndarray, usual: np.ndarray | None = None) -> np.ndarray:
