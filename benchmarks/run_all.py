@@ -1,6 +1,7 @@
 """Make docs/measurements.md: every measurement of this folder, with the commands that produce it.
 
-python benchmarks/run_all.py
+python benchmarks/run_all.py            all of them (two hours, most of it for the products)
+python benchmarks/run_all.py Products   those with the word in their title; the others stay as they are
 """
 
 from __future__ import annotations
@@ -30,7 +31,15 @@ SECTIONS = (
     ("Expansion", "expansion.py", []),
     ("Speed of training", "training.py", []),
     ("Speed of proof", "proof.py", []),
+    ("Products: square sizes", "matmul.py", ["targets"]),
+    ("Products: random shapes", "matmul.py", ["shapes"]),
+    ("Products: large random shapes", "matmul.py", ["large"]),
+    ("Products: overhead of a call", "matmul.py", ["overhead"]),
+    ("Products: errors", "matmul.py", ["errors"]),
+    ("Products: integers", "matmul.py", ["integers"]),
+    ("Products: A Aᵀ", "matmul.py", ["gram"]),
 )
+PAGE = HERE.parent / "docs" / "measurements.md"
 
 
 def processor() -> str:
@@ -44,27 +53,44 @@ def processor() -> str:
 
 
 def main() -> None:
+    words = [word.lower() for word in sys.argv[1:]]
+    chosen = [title for title, _, _ in SECTIONS if not words or any(word in title.lower() for word in words)]
+    if not chosen:
+        sys.exit(f"no section has {' or '.join(sys.argv[1:])} in its title: {', '.join(t for t, _, _ in SECTIONS)}")
+    kept = sections_of(PAGE.read_text()) if words and PAGE.exists() else {}
     parts = [
         "# Measurements",
         "Made by `python benchmarks/run_all.py`; each section names its own command. n counts independent runs. "
-        f"grokkit {__version__}, {processor()}, one core a measurement, Python {platform.python_version()}, "
-        f"NumPy {np.__version__}, torch {torch.__version__}.",
+        f"grokkit {__version__}, {processor()}, one core a measurement where no other number is given, "
+        f"Python {platform.python_version()}, NumPy {np.__version__}, torch {torch.__version__}.",
     ]
     for title, script, arguments in SECTIONS:
-        started = time.perf_counter()
-        print(f"{title} ...", file=sys.stderr)
-        done = subprocess.run(
-            [sys.executable, str(HERE / script), *arguments], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            print(done.stderr, file=sys.stderr)
-            text = f"Not measured: {done.stderr.strip().splitlines()[-1]}"
-        else:
-            text = done.stdout.strip()
-        seconds = time.perf_counter() - started
-        command = " ".join(["python", f"benchmarks/{script}", *arguments])
-        parts += [f"## {title}", text, f"`{command}` ({seconds:.0f} s)"]
-    (HERE.parent / "docs" / "measurements.md").write_text("\n\n".join(parts) + "\n")
+        if title in chosen:
+            parts.append(measured(title, script, arguments))
+        elif title in kept:
+            parts.append(kept[title])
+    PAGE.write_text("\n\n".join(parts) + "\n")
+
+
+def sections_of(page: str) -> dict[str, str]:
+    """The page's sections by title."""
+    sections = re.split(r"^(?=## )", page, flags=re.MULTILINE)[1:]
+    return {section.splitlines()[0].removeprefix("## "): section.strip() for section in sections}
+
+
+def measured(title: str, script: str, arguments: list[str]) -> str:
+    """A section, made anew."""
+    started = time.perf_counter()
+    print(f"{title} ...", file=sys.stderr)
+    done = subprocess.run([sys.executable, str(HERE / script), *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(done.stderr, file=sys.stderr)
+        text = f"Not measured: {done.stderr.strip().splitlines()[-1]}"
+    else:
+        text = done.stdout.strip()
+    seconds = time.perf_counter() - started
+    command = " ".join(["python", f"benchmarks/{script}", *arguments])
+    return f"## {title}\n\n{text}\n\n`{command}` ({seconds:.0f} s)"
 
 
 if __name__ == "__main__":

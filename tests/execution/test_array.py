@@ -509,3 +509,18 @@ def test_what_is_more_than_its_entries_is_refused(tmp_path):
     on_disk[:] = np.eye(3)
     assert_same(asfast(on_disk) @ on_disk, np.eye(3))
     assert_same(asfast([[1, 2], [3, 4]]), np.array([[1, 2], [3, 4]]))
+
+
+def test_what_is_asked_of_matmul_itself_holds_for_fast_arrays_too():
+    rng = np.random.default_rng(0)
+    a = rng.integers(-9, 9, (40, 30)).astype(float)
+    b = asfast(rng.integers(-9, 9, (30, 20)).astype(float), threads=1)
+    product = matmul(a, b, scheme="strassen", levels=2)
+    assert type(product) is FastArray and product.options == {"threads": 1}
+    assert (np.asarray(product) == a @ np.asarray(b)).all()
+    out = asfast(np.empty((40, 20)))
+    assert matmul(a, b, out=out, levels=1) is out and (np.asarray(out) == np.asarray(product)).all()
+    whole = asfast(np.arange(6).reshape(2, 3))
+    assert (np.asarray(matmul(whole, whole.T, mod=7)) == np.asarray(whole) @ np.asarray(whole).T % 7).all()
+    with pytest.raises(InvalidInput, match="plain arrays"):
+        matmul(np.ma.masked_array(a), b, levels=1)

@@ -7,17 +7,17 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import grokkit as gk
 from grokkit import _native
 from grokkit.execution import _plan, _profile
 from grokkit.execution._cost import VENDOR_WORK, WORK, Split, vendor_work, work
-from grokkit.execution._plan import plan, quick_vendor
+from grokkit.execution._plan import longer_chains, plan, quick_vendor
 from grokkit.execution._profile import Prices, Profile
-from grokkit.execution._tune import relative_fit, tune
-from grokkit.scheme import InvalidInput, Refuted, Scheme, error_bound
+from grokkit.execution._tune import _doubt, relative_fit, tune
+from grokkit.scheme import InvalidInput, Refuted, Scheme, composed_error_bound, error_bound
 from grokkit.scheme.catalog import catalog, standard
 
 needs_core = pytest.mark.skipif(_native.load() is None, reason=_native.status())
@@ -211,3 +211,32 @@ def test_a_profile_that_is_not_understood_is_passed_over(text, tmp_path, monkeyp
 def test_a_profile_of_another_machine_is_not_used(priced):
     other = Profile("another machine", profile().prices)
     assert priced(other).machine == "shipped"
+
+
+@given(st.tuples(*[st.integers(700, 5000)] * 3), st.sampled_from(["float32", "float64"]))
+@settings(max_examples=40, deadline=None)
+def test_explicit_levels_stay_within_three_quarters_of_a_matrix(shape, dtype):
+    n, m, p = shape
+    chosen = plan((n, m), (m, p), dtype, threads=1)
+    largest = max(n * m, m * p, n * p) * chosen.dtype.itemsize
+    assert chosen.explicit_levels == 0 or chosen.workspace <= 0.75 * largest
+
+
+def test_the_bound_counts_the_longer_chains_of_the_lowest_explicit_level():
+    assert longer_chains(standard(1, 1, 1)) == 0
+    assert longer_chains(catalog["strassen"]) == 1 + 1 + 3
+    once = composed_error_bound([(catalog["strassen"], 1)], 64)
+    assert composed_error_bound([(catalog["strassen"], 1)], 64, further=5).depth == once.depth + 5
+    with pytest.raises(InvalidInput, match="further"):
+        composed_error_bound([(catalog["strassen"], 1)], 64, further=-1)
+
+
+def test_doubt_takes_noise_for_noise_and_misfit_for_misfit():
+    rng = np.random.default_rng(0)
+    amounts = rng.uniform(1, 2, (40, 2))
+    true = np.array([2.0, 1.0])
+    exact = amounts @ true
+    assert _doubt(amounts, true, exact, np.zeros(40)) == pytest.approx(0, abs=1e-20)
+    noisy = exact * np.exp(rng.normal(0, 0.1, 40))
+    assert _doubt(amounts, true, noisy, np.zeros(40)) == pytest.approx(0.01, rel=0.5)  # nothing says that it is noise
+    assert _doubt(amounts, true, noisy, np.full(40, 0.12)) == pytest.approx(0.0144 * 2 / 40)  # all of it may be

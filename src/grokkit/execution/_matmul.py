@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from grokkit.execution._array import FastArray, asfast
 from grokkit.execution._complex import SMALLEST as SMALL_COMPLEX
 from grokkit.execution._dask import dask_product, is_dask
 from grokkit.execution._operands import PLAIN, Operands, is_plain, own_array
@@ -70,7 +71,8 @@ def matmul(
     Integers are bit for bit NumPy's. Floating-point results differ from NumPy's by rounding: with a scheme the error
     is small against ‖A‖ ‖B‖, not against each entry. Complex matrices may be multiplied by three real products, with
     the same reservation (`ThreeProducts`). Infinities and NaN are where NumPy has them, and its warnings of overflow
-    and of invalid values are NumPy's own: entries that are not finite are computed again by it.
+    and of invalid values are NumPy's own: entries that are not finite are computed again by it. Only where dask arrays
+    are multiplied by levels on their grid of chunks, what is not finite may come out as NaN.
 
     Raises what `numpy.matmul` raises for operands and `out`; `InvalidInput` for other arguments that make no sense,
     `KeyError` for an unknown name, `Refuted` for a scheme that is not exact.
@@ -115,6 +117,8 @@ def _product(a: Any, b: Any, out: Any, wish: Wish) -> Any:
     given: Any = out[0] if type(out) is tuple and len(out) == 1 else out
     for x in (a, b, given):
         if x is not None and not is_plain(x):
+            if _demands(wish) and all(y is None or is_plain(y) or isinstance(y, FastArray) for y in (a, b, given)):
+                return _fast_product(a, b, given, wish)
             _refuse_demands(wish, x)
             return np.matmul(a, b, out=out)
     a, b = own_array(a), own_array(b)
@@ -132,10 +136,24 @@ def _product(a: Any, b: Any, out: Any, wish: Wish) -> Any:
     return result if given is None else given
 
 
+def _fast_product(a: Any, b: Any, out: Any, wish: Wish) -> Any:
+    """The product of operands of which some are fast arrays, and what is asked for here counts, not their options."""
+    left, right, target = [x.view(np.ndarray) if isinstance(x, FastArray) else x for x in (a, b, out)]
+    result = _product(left, right, target, wish)
+    if out is not None:
+        return out
+    options = next(x for x in (a, b) if isinstance(x, FastArray)).options
+    return asfast(result, **options) if isinstance(result, np.ndarray) else result
+
+
+def _demands(wish: Wish) -> list[str]:
+    """What is asked for that NumPy cannot do."""
+    return [name for name, made in (("scheme", wish.explicit), ("mod", wish.mod), ("scaling", wish.scaling)) if made]
+
+
 def _refuse_demands(wish: Wish, foreign: Any) -> None:
     """Raise `InvalidInput` where more is asked for than NumPy can do with an object that has a say in its functions."""
-    demands = [name for name, made in (("scheme", wish.explicit), ("mod", wish.mod), ("scaling", wish.scaling)) if made]
-    if demands:
+    if demands := _demands(wish):
         kind = f"{type(foreign).__module__}.{type(foreign).__qualname__}"
         raise InvalidInput(f"{demands[0]} is for plain arrays, not {kind}; convert it with numpy.asarray first")
 
