@@ -29,6 +29,7 @@ class Crew {
   public:
     /* Start up to `count` threads that run entry(argument); fewer where the system refuses more. */
     Crew(int count, void (*entry)(void *), void *argument) : entry_(entry), argument_(argument) {
+        if (count < 1) return;
 #if defined(__GLIBC__)
         placed_ = pthread_getaffinity_np(pthread_self(), sizeof allowed_, &allowed_) == 0;
         const int here = sched_getcpu();
@@ -38,19 +39,8 @@ class Crew {
         placed_ = placed_ && !others.empty();
         threads_.reserve(std::size_t(count));
         for (int i = 0; i < count; i++) {
-            pthread_attr_t attributes;
-            if (pthread_attr_init(&attributes) != 0) return;
-            if (placed_) {
-                cpu_set_t own;
-                CPU_ZERO(&own);
-                for (std::size_t c = std::size_t(i) % others.size(); c < others.size(); c += std::size_t(count))
-                    CPU_SET(others[c], &own);
-                pthread_attr_setaffinity_np(&attributes, sizeof own, &own);
-            }
             pthread_t thread;
-            const bool started = pthread_create(&thread, &attributes, enter, this) == 0;
-            pthread_attr_destroy(&attributes);
-            if (!started) return;
+            if (!start_on_share(thread, others, i, count) && pthread_create(&thread, nullptr, enter, this) != 0) return;
             threads_.push_back(thread);
         }
 #else
@@ -75,6 +65,21 @@ class Crew {
     int size() const { return int(threads_.size()); }
 
   private:
+#if defined(__GLIBC__)
+    bool start_on_share(pthread_t &thread, const std::vector<int> &processors, int i, int count) {
+        pthread_attr_t attributes;
+        if (!placed_ || pthread_attr_init(&attributes) != 0) return false;
+        cpu_set_t own;
+        CPU_ZERO(&own);
+        for (std::size_t c = std::size_t(i) % processors.size(); c < processors.size(); c += std::size_t(count))
+            CPU_SET(processors[c], &own);
+        const bool started = pthread_attr_setaffinity_np(&attributes, sizeof own, &own) == 0 &&
+                             pthread_create(&thread, &attributes, enter, this) == 0;
+        pthread_attr_destroy(&attributes);
+        return started;
+    }
+#endif
+
     static void *enter(void *crew) {
         const Crew &self = *static_cast<Crew *>(crew);
 #if defined(__GLIBC__)
@@ -87,7 +92,7 @@ class Crew {
     void (*entry_)(void *);
     void *argument_;
 #if defined(__GLIBC__)
-    bool placed_;
+    bool placed_ = false;
     cpu_set_t allowed_;
     std::vector<pthread_t> threads_;
 #else
