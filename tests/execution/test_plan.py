@@ -240,3 +240,22 @@ def test_doubt_takes_noise_for_noise_and_misfit_for_misfit():
     noisy = exact * np.exp(rng.normal(0, 0.1, 40))
     assert _doubt(amounts, true, noisy, np.zeros(40)) == pytest.approx(0.01, rel=0.5)  # nothing says that it is noise
     assert _doubt(amounts, true, noisy, np.full(40, 0.12)) == pytest.approx(0.0144 * 2 / 40)  # all of it may be
+
+
+@needs_core
+def test_more_gain_is_asked_for_where_operands_are_not_stored_by_rows(monkeypatch):
+    def chosen(doubt, *layout):
+        held = profile(doubt=doubt)
+        monkeypatch.setattr(_plan, "current_profile", lambda: held)
+        _plan._decide.cache_clear()
+        return plan((2048, 2048), (2048, 2048), "float32", threads=1, layout=(*layout, "row"))
+
+    gain = chosen(0.0, "row", "row").expected_speedup - 1
+    assert gain > 0.07
+    asked = {("row", "row"): 0.0, ("column", "row"): 0.03, ("column", "column"): 0.06, ("strided", "row"): 0.05}
+    for layout, more in asked.items():
+        assert not chosen(gain - more - 0.005, *layout).vendor, layout
+        assert chosen(gain - more + 0.005, *layout).vendor, layout
+    _plan._decide.cache_clear()
+    with pytest.raises(InvalidInput, match="layout"):
+        plan((9, 9), (9, 9), layout=("row", "diagonal", "row"))

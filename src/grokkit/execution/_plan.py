@@ -34,6 +34,8 @@ SMALLEST_PRODUCT: Final = 600**3
 """Nor does one with fewer multiplications."""
 SMALLEST_LEAF: Final = 384
 """Shortest side of a leaf that is considered."""
+LAYOUT_DOUBT: Final = {"row": 0.0, "column": 0.03, "strided": 0.05}
+"""More gain that is asked for by the layout of A and of B: prices are measured on rows."""
 MOST_WORKSPACE: Final = 0.75
 """Of a plan with explicit levels, as a share of the largest of the three matrices."""
 MAX_EXPLICIT: Final = 5
@@ -316,6 +318,8 @@ def plan(
     forced = _forced_levels(levels)
     if accuracy is not None and not (isinstance(accuracy, int | float) and accuracy > 0):
         raise InvalidInput(f"accuracy is {accuracy!r}; a number above 0 is needed")
+    if unknown := set(layout) - LAYOUT_DOUBT.keys():
+        raise InvalidInput(f"layout {min(unknown)!r} is not known; there are {', '.join(LAYOUT_DOUBT)}")
     if isinstance(scheme, str) and scheme != "auto":
         scheme = catalog[scheme]
     if isinstance(scheme, Scheme):
@@ -456,7 +460,7 @@ def _fastest(
     if not admitted:
         return vendor(f"nothing of our own is estimated to reach an accuracy of {accuracy:.3g}")
     best = max(admitted, key=lambda x: x.expected_speedup)
-    needed = 1 + prices.doubt + (0.05 if "strided" in layout[:2] else 0.0)
+    needed = 1 + prices.doubt + sum(LAYOUT_DOUBT[name] for name in layout[:2])
     if best.expected_speedup < needed:
         ratio = f"{best.expected_speedup:.3f} times the vendor's speed; {needed:.2f} is asked for"
         return vendor(f"the best of {len(admitted)} candidates is predicted at {ratio}")
