@@ -37,7 +37,7 @@ sanitize: $(VENV)/test ## the native core under sanitizers, and for NEON under e
 package: $(VENV)/test ## build the wheel, install it alone, use it without torch
 	$(BIN)/python tests/check_package.py
 
-bench: $(VENV)/test ## the measurements of docs/measurements.md (two hours)
+bench: $(VENV)/test ## the measurements of docs/measurements.md (hours)
 	$(BIN)/python benchmarks/run_all.py
 
 $(VENV)/python:

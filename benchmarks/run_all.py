@@ -1,6 +1,6 @@
 """Make docs/measurements.md: every measurement of this folder, with the commands that produce it.
 
-python benchmarks/run_all.py            all of them (two hours, most of it for the products)
+python benchmarks/run_all.py            all of them (hours: the random shapes alone take half an hour)
 python benchmarks/run_all.py Products   those with the word in their title; the others stay as they are
 """
 

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from grokkit.execution import matmul
+from grokkit.execution import _matmul, matmul
 from grokkit.execution._array import OPERATORS, FastArray, asfast
 from grokkit.scheme import InvalidInput
+from grokkit.scheme.catalog import catalog
 
 execution = sys.modules["grokkit.execution"]
 numbers = st.sampled_from([np.bool_, np.int8, np.uint16, np.int64, np.float32, np.float64, np.complex128])
@@ -23,7 +24,8 @@ sides = st.integers(0, 7)
 def matrices(draw, rows, columns, dtypes=numbers):
     """Arrays of small whole numbers, on which every order of arithmetic agrees; rows, columns or strides."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    x = rng.integers(-5, 6, (rows, columns)).astype(draw(dtypes))
+    dtype = np.dtype(draw(dtypes))
+    x = rng.integers(0 if dtype.kind == "u" else -5, 6, (rows, columns)).astype(dtype)
     turn = draw(st.sampled_from([np.asarray, np.asfortranarray, lambda x: np.repeat(x, 2, axis=1)[:, ::2]]))
     return turn(x)
 
@@ -524,3 +526,14 @@ def test_what_is_asked_of_matmul_itself_holds_for_fast_arrays_too():
     assert (np.asarray(matmul(whole, whole.T, mod=7)) == np.asarray(whole) @ np.asarray(whole).T % 7).all()
     with pytest.raises(InvalidInput, match="plain arrays"):
         matmul(np.ma.masked_array(a), b, levels=1)
+
+
+def test_options_of_a_fast_array_hold_unless_others_are_asked_for(monkeypatch):
+    seen = []
+    monkeypatch.setattr(_matmul, "computed", lambda operands, wish: seen.append(wish))
+    a = asfast(np.ones((40, 40)), threads=2, scheme="strassen")
+    matmul(a, a, threads=1)
+    matmul(a, a, accuracy=1e-3)
+    matmul(a, a, scheme="winograd")
+    assert [(wish.threads, wish.accuracy) for wish in seen] == [(1, None), (2, 1e-3), (2, None)]
+    assert [wish.scheme == catalog[name] for wish, name in zip(seen, ("strassen", "strassen", "winograd"), strict=True)]

@@ -51,19 +51,6 @@ def narrow_floats(monkeypatch) -> Iterator[None]:
     split.cache_clear()
 
 
-@pytest.fixture
-def tiny_tiles(monkeypatch) -> Iterator[None]:
-    """Tiles, strips and buffers so small that small operands need many of them."""
-    monkeypatch.setattr(internals, "TILE_SIDE", 5)
-    monkeypatch.setattr(internals, "TILE_ELEMENTS", 30)
-    monkeypatch.setattr(internals, "STRIP_ELEMENTS", 7)
-    for cached in (split, internals.strip_indices):
-        cached.cache_clear()
-    yield
-    for cached in (split, internals.strip_indices):
-        cached.cache_clear()
-
-
 def agrees(found, a, b):
     with np.errstate(over="ignore"):
         expected = np.matmul(a, b)

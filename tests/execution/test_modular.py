@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grokkit.execution import _integers, _modular
-from grokkit.execution._integers import Split, Term, Workspace, split
+from grokkit.execution import _modular
+from grokkit.execution._integers import Split, Term, Workspace
 from grokkit.execution._modular import modular_product
 from grokkit.scheme import InvalidInput, MatrixProduct, Ring, Scheme, Target, sandwiched
 from grokkit.scheme.catalog import catalog, standard
@@ -48,20 +48,6 @@ def agrees(found, a, b, modulus):
     assert found.shape == expected.shape
     assert (found == expected).all()
     return True
-
-
-@pytest.fixture
-def tiny_tiles(monkeypatch):
-    """Tiles, strips and buffers so small that small operands need many of them, and reductions on the way."""
-    monkeypatch.setattr(_integers, "TILE_SIDE", 5)
-    monkeypatch.setattr(_integers, "TILE_ELEMENTS", 30)
-    monkeypatch.setattr(_integers, "STRIP_ELEMENTS", 7)
-    monkeypatch.setattr(_modular, "DELAYED", 3)
-    for cached in (split, _integers.strip_indices):
-        cached.cache_clear()
-    yield
-    for cached in (split, _integers.strip_indices):
-        cached.cache_clear()
 
 
 @settings(max_examples=200)

@@ -6,7 +6,7 @@
 #ifndef GROKKIT_PRODUCT_PACKING_H
 #define GROKKIT_PRODUCT_PACKING_H
 
-#include <cstring>
+#include <limits>
 
 #include "matrix.h"
 #include "vectors.h"
@@ -69,11 +69,11 @@ template <class F> inline void with_count(std::size_t count, F f) {
 }
 
 /* Rows of contiguous entries, copied in their own direction: `height` rows of `columns` entries from (i, j) on, in panels of
- * `width` columns, `panel_stride` apart. Where the width is no multiple of a vector, a row is written with some entries too
- * many, which the next row overwrites: a vector's worth of room must follow the last. */
+ * `width` columns, `panel_stride` apart. All blocks go on for `reach` columns. Where the width is no multiple of a vector, a
+ * row is written with some entries too many, which the next row overwrites: a vector's worth of room must follow the last. */
 template <int width, class T>
 void pack_along(T *to, int64_t panel_stride, const Terms<T> &terms, int64_t i, int64_t j, int64_t height,
-                int64_t columns) {
+                int64_t columns, int64_t reach) {
     constexpr int lanes = Blocking<T>::lanes, vectors = (width + lanes - 1) / lanes;
     const int64_t row_stride = terms[0].block.row_stride;
     with_count(terms.size(), [&](auto count) {
@@ -81,7 +81,7 @@ void pack_along(T *to, int64_t panel_stride, const Terms<T> &terms, int64_t i, i
         for (int64_t c = 0; c < columns; c += width) {
             T *row = to + c / width * panel_stride;
             const int64_t end = std::min<int64_t>(width, columns - c);
-            const bool whole = columns - c >= vectors * lanes;   // so that no vector reaches beyond a block
+            const bool whole = columns - c >= width && reach - c >= vectors * lanes;   // no vector leaves a block
             for (int64_t r = 0; r < height; r++, row += width) {
                 const int64_t at = r * row_stride + c;
                 if (whole) {
@@ -134,14 +134,15 @@ void pack(T *to, int64_t panel_stride, const Terms<T> &terms, int64_t i, int64_t
             for (int64_t r = r0; r < r1; r++)
                 to[c / width * panel_stride + r * width + c % width] = entry(terms, i + r, j + c);
     };
-    int64_t h = height, w = columns;   // of what lies inside every block
+    int64_t h = height, reach = std::numeric_limits<int64_t>::max();   // of what lies inside every block
     for (const Term<T> &term : terms) {
         h = std::clamp<int64_t>(term.block.rows - i, 0, h);
-        w = std::clamp<int64_t>(term.block.columns - j, 0, w);
+        reach = std::clamp<int64_t>(term.block.columns - j, 0, reach);
     }
+    int64_t w = std::min(columns, reach);
     if (terms.empty() || terms.size() > std::size_t(max_terms)) h = w = 0;
     else if (h && w && terms[0].block.column_stride == 1) {
-        pack_along<width>(to, panel_stride, terms, i, j, h, w);
+        pack_along<width>(to, panel_stride, terms, i, j, h, w, reach);
     } else if (h && w && terms[0].block.row_stride == 1) {
         h = h / lanes * lanes;
         if (h) pack_across<width>(to, panel_stride, terms, i, j, h, w);

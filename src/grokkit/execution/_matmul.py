@@ -96,6 +96,12 @@ def matmul(
             return _numpy(a, b, out=out)
         count = threads_for(threads)
         return _numpy(a, b, out=out) if a.size * b.size <= SMALL else vendor_product(a, b, out, count)
+    if isinstance(a, FastArray) or isinstance(b, FastArray) or isinstance(out, FastArray):
+        given = (("scheme", scheme, AUTO), ("levels", levels, AUTO), ("threads", threads, None),
+                 ("accuracy", accuracy, None), ("mod", mod, None), ("scaling", scaling, False))  # fmt: skip
+        asked = {name: value for name, value, usual in given if value is not usual}
+        if asked and all(x is None or is_plain(x) or isinstance(x, FastArray) for x in (a, b, out)):
+            return _fast_product(a, b, out, asked)
     wish = wished(scheme, levels, threads, accuracy, mod, scaling)
     if is_dask(a) or is_dask(b):
         return _lazy(a, b, out, levels, wish)
@@ -117,8 +123,6 @@ def _product(a: Any, b: Any, out: Any, wish: Wish) -> Any:
     given: Any = out[0] if type(out) is tuple and len(out) == 1 else out
     for x in (a, b, given):
         if x is not None and not is_plain(x):
-            if _demands(wish) and all(y is None or is_plain(y) or isinstance(y, FastArray) for y in (a, b, given)):
-                return _fast_product(a, b, given, wish)
             _refuse_demands(wish, x)
             return np.matmul(a, b, out=out)
     a, b = own_array(a), own_array(b)
@@ -136,24 +140,20 @@ def _product(a: Any, b: Any, out: Any, wish: Wish) -> Any:
     return result if given is None else given
 
 
-def _fast_product(a: Any, b: Any, out: Any, wish: Wish) -> Any:
-    """The product of operands of which some are fast arrays, and what is asked for here counts, not their options."""
+def _fast_product(a: Any, b: Any, out: Any, asked: dict[str, Any]) -> Any:
+    """The product of operands of which some are fast arrays: what is asked for here goes before their options."""
     left, right, target = [x.view(np.ndarray) if isinstance(x, FastArray) else x for x in (a, b, out)]
-    result = _product(left, right, target, wish)
+    options = next((x.options for x in (a, b) if isinstance(x, FastArray)), {})
+    result = matmul(left, right, out=target, **{**options, **asked})
     if out is not None:
         return out
-    options = next(x for x in (a, b) if isinstance(x, FastArray)).options
     return asfast(result, **options) if isinstance(result, np.ndarray) else result
-
-
-def _demands(wish: Wish) -> list[str]:
-    """What is asked for that NumPy cannot do."""
-    return [name for name, made in (("scheme", wish.explicit), ("mod", wish.mod), ("scaling", wish.scaling)) if made]
 
 
 def _refuse_demands(wish: Wish, foreign: Any) -> None:
     """Raise `InvalidInput` where more is asked for than NumPy can do with an object that has a say in its functions."""
-    if demands := _demands(wish):
+    demands = [name for name, made in (("scheme", wish.explicit), ("mod", wish.mod), ("scaling", wish.scaling)) if made]
+    if demands:
         kind = f"{type(foreign).__module__}.{type(foreign).__qualname__}"
         raise InvalidInput(f"{demands[0]} is for plain arrays, not {kind}; convert it with numpy.asarray first")
 
