@@ -18,7 +18,7 @@ struct Tile {
 #if GROKKIT_VECTOR_BYTES == 64
 constexpr Tile tile = {6, 4, 512, 1 << 20};   // AVX-512: 32 registers, second caches of 1 MiB and more
 #elif GROKKIT_VECTOR_BYTES == 32
-constexpr Tile tile = {6, 2, 512, 3 << 17};   // AVX2: 16 registers, second caches of 256 KiB to 1 MiB
+constexpr Tile tile = {6, 2, 512, 1 << 19};   // AVX2: 16 registers, second caches of 256 KiB to 1 MiB
 #elif defined(__aarch64__)
 constexpr Tile tile = {6, 4, 512, 3 << 17};   // NEON: 32 registers
 #else

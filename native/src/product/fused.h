@@ -3,7 +3,8 @@
  * Linear combinations are formed while blocks are packed, and every product is added to its blocks of C from the
  * registers. Stages go product by product, then over pieces of the inner dimension, then over pieces of the columns.
  * During a stage the members of the team take groups of rows: they pack their rows of A (in the first stage of a piece;
- * later ones find them packed), multiply them by the packed block of B, and pack a share of the next stage's block. */
+ * later ones find them packed), multiply them by the packed block of B, and pack a share of a block of B to come: the
+ * next stage's, or, where there are several members, that of the stage after it, so that nobody waits at a stage's end. */
 #ifndef GROKKIT_PRODUCT_FUSED_H
 #define GROKKIT_PRODUCT_FUSED_H
 
@@ -39,27 +40,30 @@ template <class T> struct Cuts {
     static int64_t rounded(int64_t x, int64_t unit) { return (x + unit - 1) / unit * unit; }
     int64_t a_entries() const { return groups * group_rows / Blocking<T>::rows * a_panel; }
     int64_t b_entries() const { return column_piece * inner_piece; }
-    /* Of the packed rows of A and two packed blocks of B. */
-    int64_t entries() const { return a_entries() + 2 * b_entries(); }
+    /* How many stages before its use a block of B is packed. */
+    static int64_t lead(int members) { return members > 1 ? 2 : 1; }
+    /* Of the packed rows of A and the packed blocks of B. */
+    int64_t entries(int members) const { return a_entries() + (lead(members) + 1) * b_entries(); }
 };
 
 template <class T> class Fused {
   public:
-    /* `buffer`: Cuts::entries() entries, aligned to a vector. */
-    Fused(const std::vector<Product<T>> &products, const Cuts<T> &cuts, T *buffer)
-        : products_(products), cuts_(cuts), packed_a_(buffer),
-          packed_b_{buffer + cuts.a_entries(), buffer + cuts.a_entries() + cuts.b_entries()} {}
+    /* `buffer`: Cuts::entries(team.size()) entries, aligned to a vector. */
+    Fused(const std::vector<Product<T>> &products, const Cuts<T> &cuts, T *buffer, int members)
+        : products_(products), cuts_(cuts), lead_(Cuts<T>::lead(members)),
+          stages_(int64_t(products.size()) * cuts.pieces * cuts.column_pieces), packed_a_(buffer),
+          packed_b_(buffer + cuts.a_entries()) {}
 
     /* Run by every member of the team. */
     void run(Team &team) const {
-        const int64_t stages = int64_t(products_.size()) * cuts_.pieces * cuts_.column_pieces;
-        if (stages == 0) return;
-        team.loop(share_count(), [&](int64_t share) { pack_b(0, share, share_count()); });
-        for (int64_t stage = 0; stage < stages; stage++)
-            team.loop(cuts_.groups, [&](int64_t group) {
-                multiply_group(stage, group, stage + 1 == stages);
-                if (stage + 1 < stages) pack_b(stage + 1, group, cuts_.groups);
-            });
+        const int64_t first = std::min(lead_, stages_);
+        team.loop(first * share_count(), [&](int64_t share) {
+            pack_b(share / share_count(), share % share_count(), share_count());
+        });
+        team.relay(stages_, cuts_.groups, lead_, [&](int64_t stage, int64_t group) { multiply_group(stage, group); },
+                   [&](int64_t stage, int64_t group) {
+                       if (stage + lead_ < stages_) pack_b(stage + lead_, group, cuts_.groups);
+                   });
     }
 
   private:
@@ -88,12 +92,14 @@ template <class T> class Fused {
         return {units * share / shares * unit, std::min(at.inner, units * (share + 1) / shares * unit)};
     }
 
+    T *block_of_b(int64_t stage) const { return packed_b_ + stage % (lead_ + 1) * cuts_.b_entries(); }
+
     void pack_b(int64_t stage, int64_t share, int64_t shares) const {
         constexpr int tile = Blocking<T>::columns, lanes = Blocking<T>::lanes;
         const Place at = place(stage);
         const int64_t step = at.product->b[0].block.column_stride == 1 ? unrolled : lanes;
         const Rows rows = rows_of_b(at, share, shares);
-        T *to = packed_b_[stage & 1];
+        T *to = block_of_b(stage);
         for (int64_t p = rows.start; p < rows.end; p += step)
             pack<tile>(to + p * tile, tile * at.inner, at.product->b, at.inner_start + p, at.column_start,
                        std::min(step, rows.end - p), Cuts<T>::rounded(at.columns, tile));
@@ -110,9 +116,9 @@ template <class T> class Fused {
         }
     }
 
-    /* What will be read after the panel at `row`: the next panel of A, if packed, and what the panel's share of the next B
-     * is packed from. */
-    void add_next(Ahead<T> &ahead, const Place &at, int64_t stage, int64_t group, int64_t row, bool last) const {
+    /* What will be read after the panel at `row`: the next panel of A, if packed, and what the panel's share of a
+     * block of B is packed from. */
+    void add_next(Ahead<T> &ahead, const Place &at, int64_t stage, int64_t group, int64_t row) const {
         constexpr int64_t rows = Blocking<T>::rows, parts = Cuts<T>::group_rows / rows;
         if (at.column_piece == 0) {
             for (const Term<T> &term : at.product->a) {
@@ -123,20 +129,20 @@ template <class T> class Fused {
         } else if (row + rows < cuts_.rows) {
             ahead.add(panel(row + rows), cuts_.a_panel);
         }
-        if (last) return;
-        const Place next = place(stage + 1);
+        if (stage + lead_ >= stages_) return;
+        const Place next = place(stage + lead_);
         const Rows share = rows_of_b(next, group, cuts_.groups);
         const int64_t count = share.end - share.start, part = row % Cuts<T>::group_rows / rows;
         const int64_t start = share.start + count * part / parts, end = share.start + count * (part + 1) / parts;
         add_blocks(ahead, next.product->b, next.inner_start + start, next.column_start, end - start, next.columns);
     }
 
-    void multiply_group(int64_t stage, int64_t group, bool last) const {
+    void multiply_group(int64_t stage, int64_t group) const {
         constexpr int rows = Blocking<T>::rows, tile = Blocking<T>::columns;
         const Place at = place(stage);
         const int64_t first = group * Cuts<T>::group_rows;
         const int64_t tiles = (at.columns + tile - 1) / tile;
-        const T *const b = packed_b_[stage & 1];
+        const T *const b = block_of_b(stage);
         std::vector<Target<T>> targets = at.product->c;
         if (at.piece > 0)
             for (Target<T> &target : targets) target.first = false;
@@ -149,7 +155,7 @@ template <class T> class Fused {
         for (int64_t row = first; row < std::min(first + Cuts<T>::group_rows, cuts_.rows); row += rows) {
             if (packs && across) pack_a(row, rows);
             ahead.start(targets, row, at.column_start, at.inner / unrolled);
-            add_next(ahead, at, stage, group, row, last);
+            add_next(ahead, at, stage, group, row);
             for (int64_t t = 0; t < tiles; t++)
                 multiply_tile(at.inner, panel(row), b + t * tile * at.inner, targets, row, at.column_start + t * tile,
                               ahead.of_tile(t));
@@ -158,8 +164,8 @@ template <class T> class Fused {
 
     const std::vector<Product<T>> &products_;
     const Cuts<T> cuts_;
-    T *packed_a_;
-    T *packed_b_[2];
+    const int64_t lead_, stages_;
+    T *packed_a_, *packed_b_;
 };
 
 }  // namespace grokkit

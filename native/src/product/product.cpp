@@ -121,7 +121,7 @@ template <class T> Terms<T> transposed(Terms<T> terms) {
 /* One fused product on the views; every member of the team calls it. */
 template <class T> class FusedLeaf {
   public:
-    FusedLeaf(const Shape &shape, T *buffer) : shape_(shape), buffer_(buffer) {}
+    FusedLeaf(const Shape &shape, T *buffer, int members) : shape_(shape), buffer_(buffer), members_(members) {}
 
     /* target = coefficient a b, or with what is there added. */
     void operator()(Team &team, const Terms<T> &a, const Terms<T> &b, int64_t inner, const Target<T> &target) const {
@@ -148,7 +148,7 @@ template <class T> class FusedLeaf {
             for (int j = 0; j < shape_.p(); j++)
                 if (!written[std::size_t(i) * shape_.p() + j])
                     clear(team, c.block(i * cut.rows, j * cut.columns, cut.rows, cut.columns));
-        Fused<T>(products, cut, buffer_).run(team);
+        Fused<T>(products, cut, buffer_, members_).run(team);
     }
 
   private:
@@ -160,6 +160,7 @@ template <class T> class FusedLeaf {
 
     const Shape shape_;
     T *buffer_;
+    const int members_;   // as many as the buffer has room for
 };
 
 /* Sizes of the leaves below the explicit levels; the largest that occur. */
@@ -172,12 +173,12 @@ struct Extent {
     }
 };
 
-template <class T> int64_t workspace_entries(const Shape &shape, const Extent &whole, int levels) {
+template <class T> int64_t workspace_entries(const Shape &shape, const Extent &whole, int levels, int threads) {
     int64_t fused = 0;   // a recursion may end early, so every depth counts
     for (int level = 0; level <= levels; level++) {
         const Extent e = whole.below(level);
         const bool ends = level == levels || e.rows < 2 || e.inner < 2 || e.columns < 2;
-        if (ends) fused = std::max(fused, cuts<T>(shape, e.rows, e.inner, e.columns).entries());
+        if (ends) fused = std::max(fused, cuts<T>(shape, e.rows, e.inner, e.columns).entries(threads));
     }
     return Temporaries<T>::entries(levels, whole.rows, whole.inner, whole.columns) + fused +
            4 * Temporaries<T>::pad;
@@ -191,11 +192,11 @@ template <class T> void multiply(const grokkit_product &call) {
     const Shape shape = {call.fused, transposed};
     const Extent whole = {c.rows, a.columns, c.columns};
     const int levels = call.explicit_levels;
-    const Workspace memory(workspace_entries<T>(shape, whole, levels) * int64_t(sizeof(T)));
+    const Workspace memory(workspace_entries<T>(shape, whole, levels, call.threads) * int64_t(sizeof(T)));
     T *const temporaries = static_cast<T *>(memory.data());
     T *const buffer = temporaries + Cuts<T>::rounded(Temporaries<T>::entries(levels, c.rows, a.columns, c.columns),
                                                      Temporaries<T>::pad);
-    const FusedLeaf<T> leaf(shape, buffer);
+    const FusedLeaf<T> leaf(shape, buffer, call.threads);
     Team::run(call.threads, [&](Team &team) { winograd<T>(team, levels, a, b, c, temporaries, leaf); });
 }
 
@@ -203,7 +204,7 @@ template <class T> int64_t workspace(const grokkit_product &call) {
     const Shape shape = {call.fused, call.c.column_stride != 1};
     Extent whole = {call.c.rows, call.a.columns, call.c.columns};
     if (shape.transposed) std::swap(whole.rows, whole.columns);
-    return workspace_entries<T>(shape, whole, call.explicit_levels) * int64_t(sizeof(T));
+    return workspace_entries<T>(shape, whole, call.explicit_levels, call.threads) * int64_t(sizeof(T));
 }
 
 bool understood(const grokkit_product &call) {

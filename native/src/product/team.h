@@ -1,7 +1,7 @@
 /* A team of threads that lives for one call: nothing is left behind that a fork could break or two calls could share.
  *
- * All members run the same program. `loop` deals its items dynamically, so that a slow core takes fewer of them, and
- * ends with a barrier. What an item computes must not depend on who takes it; then results do not depend on the
+ * All members run the same program. `loop` and `relay` deal their items dynamically, so that a slow core takes fewer of
+ * them, and end with a barrier. What an item computes must not depend on who takes it; then results do not depend on the
  * number of threads. */
 #ifndef GROKKIT_PRODUCT_TEAM_H
 #define GROKKIT_PRODUCT_TEAM_H
@@ -107,7 +107,7 @@ class Team {
         struct Member {
             Team team;
             Program &program;
-        } member = {{}, program};
+        } member = {Team(threads), program};
         const auto join_in = [](void *of) {
             Member &self = *static_cast<Member *>(of);
             self.team.await_start();
@@ -130,7 +130,48 @@ class Team {
         wait();
     }
 
+    /* Stages of `items` items each, without a barrier between them: use(s, i) and then prepare(s, i), which makes ready a
+     * share of what stage s + lead uses. use(s, i) comes after every prepare(s - lead, .) and after use(s - 1, i), and
+     * prepare(s, i) after every use(s - 1, .). */
+    template <class Use, class Prepare>
+    void relay(int64_t stages, int64_t items, int64_t lead, Use use, Prepare prepare) {
+        const int64_t total = stages * items, start = start_;
+        if (size_ == 1) {
+            for (int64_t x = 0; x < total; x++) use(x / items, x % items), prepare(x / items, x % items);
+            return;
+        }
+        Place &place = places_[std::size_t(places_taken_.fetch_add(1, std::memory_order_relaxed))];
+        for (int64_t x; (x = next_.fetch_add(1, std::memory_order_relaxed)) < total;) {
+            const int64_t stage = x / items, item = x % items;
+            // What a member holds is published after it is taken: until then it seems to hold what it last had.
+            place.using_.store(start + x, std::memory_order_release);
+            place.preparing.store(start + x, std::memory_order_release);
+            await_places(&Place::preparing, start + (stage - lead + 1) * items);
+            await_places(&Place::using_, start + x - items + 1);
+            use(stage, item);
+            place.using_.store(start + x + 1, std::memory_order_release);
+            await_places(&Place::using_, start + stage * items);
+            prepare(stage, item);
+            place.preparing.store(start + x + 1, std::memory_order_release);
+        }
+        place.using_.store(start + total, std::memory_order_release);
+        place.preparing.store(start + total, std::memory_order_release);
+        wait(total);
+    }
+
   private:
+    explicit Team(int most) : places_(std::size_t(most)) {}
+
+    /* How far a member is in the items of all relays, counted on: it holds none before these. */
+    struct alignas(64) Place {
+        std::atomic<int64_t> using_{0}, preparing{0};
+    };
+
+    void await_places(std::atomic<int64_t> Place::*progress, int64_t least) {
+        for (int m = 0; m < size_; m++)
+            await([&] { return (places_[std::size_t(m)].*progress).load(std::memory_order_acquire) >= least; });
+    }
+
     void await_start() {
         std::unique_lock<std::mutex> lock(mutex_);
         released_.wait(lock, [&] { return size_ > 0; });
@@ -142,39 +183,55 @@ class Team {
         released_.notify_all();
     }
 
-    /* Barrier. Waits actively for as long as an item may take, giving way to other threads after a moment, and sleeps only
-     * then: on virtual machines a sleeping processor takes far longer to wake than a stage lasts. */
-    void wait() {
-        const uint32_t round = round_.load(std::memory_order_relaxed);
-        if (arrived_.fetch_add(1, std::memory_order_acq_rel) == size_ - 1) {
-            arrived_.store(0, std::memory_order_relaxed);
-            next_.store(0, std::memory_order_relaxed);
-            const std::lock_guard<std::mutex> lock(mutex_);
-            round_.store(round + 1, std::memory_order_release);
-            released_.notify_all();
-            return;
-        }
-        const auto over = [&] { return round_.load(std::memory_order_acquire) != round; };
+    /* Wait actively for as long as an item may take, giving way to other threads after a moment. Whether it came to be. */
+    template <class Condition> static bool await_actively(Condition over) {
         for (int spin = 0; spin < 1000; spin++) {
-            if (over()) return;
+            if (over()) return true;
 #if defined(__x86_64__) || defined(__i386__)
             __builtin_ia32_pause();
 #endif
         }
         const auto start = std::chrono::steady_clock::now();
         while (std::chrono::steady_clock::now() - start < std::chrono::milliseconds(5)) {
-            if (over()) return;
+            if (over()) return true;
             std::this_thread::yield();
         }
+        return false;
+    }
+
+    template <class Condition> static void await(Condition over) {
+        if (await_actively(over)) return;
+        while (!over()) std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
+
+    /* Barrier. Sleeps only after a while: on virtual machines a sleeping processor takes far longer to wake than a stage
+     * lasts. `advance`: items of the relay that ends here. */
+    void wait(int64_t advance = 0) {
+        const uint32_t round = round_.load(std::memory_order_relaxed);
+        if (arrived_.fetch_add(1, std::memory_order_acq_rel) == size_ - 1) {
+            arrived_.store(0, std::memory_order_relaxed);
+            next_.store(0, std::memory_order_relaxed);
+            places_taken_.store(0, std::memory_order_relaxed);
+            start_ += advance;
+            const std::lock_guard<std::mutex> lock(mutex_);
+            round_.store(round + 1, std::memory_order_release);
+            released_.notify_all();
+            return;
+        }
+        const auto over = [&] { return round_.load(std::memory_order_acquire) != round; };
+        if (await_actively(over)) return;
         std::unique_lock<std::mutex> lock(mutex_);
         released_.wait(lock, over);
     }
 
     int size_ = 0;
+    int64_t start_ = 0;   // the number of the next relay's first item
+    std::vector<Place> places_;
     std::mutex mutex_;
     std::condition_variable released_;
     alignas(64) std::atomic<int64_t> next_{0};
     alignas(64) std::atomic<int> arrived_{0};
+    std::atomic<int> places_taken_{0};
     alignas(64) std::atomic<uint32_t> round_{0};
 };
 
