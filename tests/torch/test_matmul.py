@@ -355,6 +355,7 @@ def test_the_hook_of_the_native_kernel(monkeypatch):
             torch.mm(a, b, out=out)
         return bool(len(seen) % 2)
 
+    monkeypatch.setattr(_policy, "SMALLEST_PRODUCT", 64)
     monkeypatch.setitem(_policy.LEAST, "cpu", 4)
     monkeypatch.setattr(_policy, "_cpu_gains", lambda n, m, p, dtype: min(n, m, p) >= 4)
     monkeypatch.setattr(_kernel, "_cpu_product", kernel)

@@ -12,7 +12,7 @@ from grokkit.scheme import Scheme
 from grokkit.torch._kernel import threads_set
 from grokkit.torch._operands import broadcast, regular, sizes_of
 from grokkit.torch._operator import product, product_into
-from grokkit.torch._policy import AUTO, Plan, Wish, planned, promising, wish
+from grokkit.torch._policy import AUTO, Plan, Wish, certainly_small, planned, promising, wish
 
 
 def matmul(
@@ -71,6 +71,8 @@ def matmul(
     if has_torch_function((a, b, out)):
         options = {"out": out, "scheme": scheme, "levels": levels, "threads": threads, "accuracy": accuracy}
         return handle_torch_function(matmul, (a, b, out), a, b, **options)
+    if scheme is AUTO and levels is AUTO and out is None is threads is accuracy and certainly_small(a, b):
+        return torch.matmul(a, b)
     asked = wish(scheme, levels, threads, accuracy)
     plan = _plan(asked, a, b, autocast=out is None) if promising(asked, a) and regular(a, b) else None
     if plan is None or (out is not None and not _accepts(out, a, b)):
