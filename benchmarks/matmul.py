@@ -100,7 +100,7 @@ def targets(settings: Settings) -> None:
         cases += [Case(size, size, size, dtype, threads=2) for dtype in DTYPES for size in several]
     elif several:
         print("Two threads were not measured: this process may use one core only.\n")
-    results = with_common_peaks(bench_matmul(cases, settings.timing(20.0, 9)))
+    results = with_common_peaks(bench_matmul(cases, settings.timing(20.0, 5)))
     names = results[0].baselines
     print(
         f"Square matrices with Gaussian entries, seed {settings.seed}, {settings.clock} clock. Columns of libraries: their time over "

@@ -58,18 +58,16 @@ def main() -> None:
     if not chosen:
         sys.exit(f"no section has {' or '.join(sys.argv[1:])} in its title: {', '.join(t for t, _, _ in SECTIONS)}")
     kept = sections_of(PAGE.read_text()) if words and PAGE.exists() else {}
-    parts = [
-        "# Measurements",
-        "Made by `python benchmarks/run_all.py`; each section names its own command. n counts independent runs. "
+    head = (
+        "# Measurements\n\nMade by `python benchmarks/run_all.py`; each section names its own command. n counts independent runs. "
         f"grokkit {__version__}, {processor()}, one core a measurement where no other number is given, "
-        f"Python {platform.python_version()}, NumPy {np.__version__}, torch {torch.__version__}.",
-    ]
+        f"Python {platform.python_version()}, NumPy {np.__version__}, torch {torch.__version__}."
+    )
     for title, script, arguments in SECTIONS:
         if title in chosen:
-            parts.append(measured(title, script, arguments))
-        elif title in kept:
-            parts.append(kept[title])
-    PAGE.write_text("\n\n".join(parts) + "\n")
+            kept[title] = measured(title, script, arguments)
+            parts = [kept[title] for title, _, _ in SECTIONS if title in kept]
+            PAGE.write_text("\n\n".join([head, *parts]) + "\n")  # each time, so that nothing measured is lost
 
 
 def sections_of(page: str) -> dict[str, str]:
