@@ -57,7 +57,7 @@ def main() -> None:
     chosen = [title for title, _, _ in SECTIONS if not words or any(word in title.lower() for word in words)]
     if not chosen:
         sys.exit(f"no section has {' or '.join(sys.argv[1:])} in its title: {', '.join(t for t, _, _ in SECTIONS)}")
-    kept = sections_of(PAGE.read_text()) if words and PAGE.exists() else {}
+    kept = sections_of(PAGE.read_text()) if PAGE.exists() else {}
     head = (
         "# Measurements\n\nMade by `python benchmarks/run_all.py`; each section names its own command. n counts independent runs. "
         f"grokkit {__version__}, {processor()}, one core a measurement where no other number is given, "

@@ -131,8 +131,10 @@ def test_workspace_is_within_what_is_promised():
     """At most 0.75 N² words beside the operands, from the sizes where plans gain."""
     for levels in (1, 2, 3):
         for n in (2048, 4099, 8192):
-            words = _kernel.workspace_bytes((n, n, n), np.float64, catalog["strassen"], explicit_levels=levels) / 8
-            assert words <= 0.75 * n * n
+            for threads in (1, 2):
+                wanted = {"explicit_levels": levels, "threads": threads}
+                words = _kernel.workspace_bytes((n, n, n), np.float64, catalog["strassen"], **wanted) / 8
+                assert words <= 0.75 * n * n
 
 
 def test_many_python_threads_at_once():

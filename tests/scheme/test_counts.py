@@ -12,9 +12,10 @@ from grokkit.scheme import (
     frobenius_growth,
     growth_factor,
     scalings,
+    typical_growth,
 )
 from grokkit.scheme.catalog import catalog, standard
-from strategies import any_schemes, exact_schemes
+from strategies import any_schemes, exact_schemes, tiny_formats
 
 
 def test_published_figures():
@@ -62,3 +63,21 @@ def test_denominators_count():
     assert growth_factor(half) == 1
     assert frobenius_growth(half) == 1
     assert scalings(half) == 2
+
+
+@given(tiny_formats)
+def test_typical_errors_of_the_standard_algorithm_do_not_grow(form):
+    assert typical_growth(standard(*form)) == pytest.approx(1)
+
+
+def test_typical_errors_grow_as_the_leaves_errors_do():
+    """In expectation: against a leaf error of given size, drawn independently for each product."""
+    rng = np.random.default_rng(0)
+    for name in ("strassen", "winograd"):
+        u, v, w = catalog[name].floats()
+        a, b = rng.standard_normal((2, 4, 20000, 8))
+        # independent errors of the leaves, each as large as the leaf
+        s, t = np.einsum("ri,ixy->rxy", u, a), np.einsum("rj,jxy->rxy", v, b)
+        errors = (s * t).sum(-1) * rng.choice([-1, 1], (7, 20000))
+        spread = (w @ errors).std(1) ** 2
+        assert np.sqrt(spread.mean() / (2 * 8)) == pytest.approx(typical_growth(catalog[name]), rel=0.05)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import grokkit.torch as gt
-from grokkit.scheme import InvalidInput, Refuted, Ring, Scheme, error_bound
+from grokkit.scheme import InvalidInput, Refuted, Ring, Scheme, error_bound, typical_growth
 from grokkit.scheme.catalog import catalog
 from grokkit.torch import _kernel, _policy
 
@@ -312,7 +312,7 @@ def test_accuracy_takes_levels_off(calls):
 @pytest.mark.parametrize("name", ["strassen", "winograd"])
 @pytest.mark.parametrize("levels", [0, 1, 3])
 def test_the_typical_error_is_no_less_than_what_is_measured(name, levels):
-    growth = gt._program.error_growth(catalog[name])
+    growth = typical_growth(catalog[name])
     for side in (128, 512):
         a, b = normal(side, side, dtype=torch.float32), normal(side, side, dtype=torch.float32, seed=1)
         exact = a.double() @ b.double()
@@ -353,11 +353,11 @@ def test_the_hook_of_the_native_kernel(monkeypatch):
         seen.append((a.numpy().strides, out.numpy().shape))
         if len(seen) % 2:
             torch.mm(a, b, out=out)
-        return bool(len(seen) % 2)
+        return True if len(seen) % 2 else None
 
     monkeypatch.setattr(_policy, "SMALLEST_PRODUCT", 64)
     monkeypatch.setitem(_policy.LEAST, "cpu", 4)
-    monkeypatch.setattr(_policy, "_cpu_gains", lambda n, m, p, dtype: min(n, m, p) >= 4)
+    monkeypatch.setattr(_policy, "_cpu_gains", lambda n, m, p, dtype, accuracy: accuracy is None and min(n, m, p) >= 4)
     monkeypatch.setattr(_kernel, "_cpu_product", kernel)
     a, b = normal(6, 5).requires_grad_(), normal(5, 4).requires_grad_()
     gt.matmul(a, b).sum().backward()
@@ -368,6 +368,15 @@ def test_the_hook_of_the_native_kernel(monkeypatch):
     gt.matmul(normal(3, 3), normal(3, 3))
     gt.matmul(a, b, accuracy=1e-3)
     assert len(seen) == 4
+
+
+def test_layouts_count_in_the_native_kernel_s_plan(monkeypatch):
+    seen = []
+    monkeypatch.setattr(_kernel, "cpu_plan", lambda n, m, p, dtype, layout: seen.append(layout))
+    a = normal(12, 9)
+    for x in (a, a.T, a[::2, ::2]):
+        assert _kernel._cpu_product(x, normal(x.shape[1], 4), torch.empty(x.shape[0], 4)) is None
+    assert seen == [("row", "row", "row"), ("column", "row", "row"), ("strided", "row", "row")]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

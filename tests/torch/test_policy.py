@@ -1,4 +1,5 @@
 import runpy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -61,6 +62,14 @@ def test_accuracy_caps_the_typical_error(side, accuracy):
     growth = _policy.growth_of("winograd")
     assert found == 0 or _policy.typical_error(growth, found, side + 5, torch.float32) <= accuracy
     assert found == 3 or _policy.typical_error(growth, found + 1, side + 5, torch.float32) > accuracy
+
+
+@pytest.mark.parametrize(("accuracy", "used"), [(None, True), (1e-5, True), (1e-6, True), (9e-7, False)])
+def test_accuracy_holds_for_the_native_kernel(accuracy, used, monkeypatch):
+    gaining = SimpleNamespace(vendor=False, error_estimate=1e-6)
+    monkeypatch.setattr(_policy, "cpu_plan", lambda *sizes_and_type: gaining)
+    found = planned(wish(AUTO, AUTO, None, accuracy), (4096,) * 3, torch.float32, CPU)
+    assert found == (Plan(AUTO, 0, 0) if used else None)
 
 
 @given(*[st.integers(1, 2**16)] * 3, st.sampled_from(["cpu", "cuda", "meta", "mps"]), st.sampled_from([AUTO, 0, 2]))

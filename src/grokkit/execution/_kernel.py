@@ -157,7 +157,9 @@ def _run(
         raise ValueError(f"the native core has no product of {a.shape} by {b.shape} by {scheme.name}")
 
 
-def workspace_bytes(shape: tuple[int, int, int], dtype: Any, scheme: Scheme, *, explicit_levels: int = 0) -> int:
+def workspace_bytes(
+    shape: tuple[int, int, int], dtype: Any, scheme: Scheme, *, explicit_levels: int = 0, threads: int = 1
+) -> int:
     """Bytes that `multiply` allocates for a product of N x M by M x P while it runs."""
     core = library()
     if core is None:
@@ -165,7 +167,7 @@ def workspace_bytes(shape: tuple[int, int, int], dtype: Any, scheme: Scheme, *, 
     n, m, p = shape
     dtype = np.dtype(dtype)
     call = _Product(
-        TYPES[dtype], 1, explicit_levels, coefficients(scheme).pointers(),
+        TYPES[dtype], threads, explicit_levels, coefficients(scheme).pointers(),
         _Matrix(None, n, m, m, 1), _Matrix(None, m, p, p, 1), _Matrix(None, n, p, p, 1),
     )  # fmt: skip
     return int(core.grokkit_workspace(ctypes.byref(call)))

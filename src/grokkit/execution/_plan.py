@@ -410,7 +410,9 @@ def _planned(
 ) -> Plan:  # fmt: skip
     split = _split(steps)
     speedup = prices.vendor_seconds(shape) / prices.seconds(shape, split) if prices else math.nan
-    workspace = _kernel.workspace_bytes(shape, dtype, split.scheme, explicit_levels=split.explicit_levels)
+    workspace = _kernel.workspace_bytes(
+        shape, dtype, split.scheme, explicit_levels=split.explicit_levels, threads=threads
+    )
     return Plan(shape, dtype, threads, library, steps, False, reason, speedup, workspace)
 
 

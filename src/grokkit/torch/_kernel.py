@@ -24,34 +24,42 @@ def multiply(a: Tensor, b: Tensor, out: Tensor, scheme: str, levels: int, thread
     """
     a, b, out = a.detach(), b.detach(), out.detach()  # Tensor.numpy wants no derivatives
     with threads_set(threads), _autocast_off(a.device.type):
-        if not (a.is_cuda and torch.cuda.is_current_stream_capturing()):
-            _by_scheme(a, b, out, scheme, levels)
-            if _finite(out):
-                return
-        torch.matmul(a, b, out=out)
+        capturing = a.is_cuda and torch.cuda.is_current_stream_capturing()
+        if capturing or not _by_scheme(a, b, out, scheme, levels):
+            torch.matmul(a, b, out=out)
 
 
-def _by_scheme(a: Tensor, b: Tensor, out: Tensor, scheme: str, levels: int) -> None:
-    n, m, p = *a.shape[-2:], b.shape[-1]
-    run = _by_kernel if scheme == AUTO else Recursion(program(scheme), levels, (n, m, p), a)
-    for index in itertools.product(*map(range, out.shape[:-2])):
+def _by_scheme(a: Tensor, b: Tensor, out: Tensor, scheme: str, levels: int) -> bool:
+    """Whether the result stands: it is all finite, or torch's own."""
+    indices = itertools.product(*map(range, out.shape[:-2]))
+    if scheme == AUTO:
+        return all(_by_kernel(a[index], b[index], out[index]) for index in indices)
+    run = Recursion(program(scheme), levels, (a.shape[-2], a.shape[-1], b.shape[-1]), a)
+    for index in indices:
         run(a[index], b[index], out[index])
+    return _finite(out)
 
 
-def _by_kernel(a: Tensor, b: Tensor, out: Tensor) -> None:
-    if not _cpu_product(a, b, out):
+def _by_kernel(a: Tensor, b: Tensor, out: Tensor) -> bool:
+    finite = _cpu_product(a, b, out)
+    if finite is None:
         torch.mm(a, b, out=out)
+    return finite is not False
 
 
-def _cpu_product(a: Tensor, b: Tensor, out: Tensor) -> bool:
-    """Whether the kernel of `grokkit.execution` wrote the product to `out`, through `Tensor.numpy` views."""
+def _cpu_product(a: Tensor, b: Tensor, out: Tensor) -> bool | None:
+    """Whether all is finite that the kernel of `grokkit.execution` wrote to `out`, through `Tensor.numpy` views; None
+    where it is not predicted to gain."""
     if a.device.type != "cpu" or (1 not in out.stride() and 1 not in out.shape):
-        return False
-    plan = cpu_plan(a.shape[0], a.shape[1], b.shape[1], a.dtype)
+        return None
+    plan = cpu_plan(a.shape[0], a.shape[1], b.shape[1], a.dtype, (_layout(a), _layout(b), _layout(out)))
     if plan is None or plan.vendor:
-        return False
-    plan.execute(a.resolve_neg().numpy(), b.resolve_neg().numpy(), out.numpy())
-    return True
+        return None
+    return plan.execute(a.resolve_neg().numpy(), b.resolve_neg().numpy(), out.numpy())
+
+
+def _layout(x: Tensor) -> str:
+    return "row" if x.stride(1) == 1 else "column" if x.stride(0) == 1 else "strided"
 
 
 def _finite(x: Tensor) -> bool:

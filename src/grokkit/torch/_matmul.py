@@ -39,7 +39,7 @@ def matmul(
         doctor` does not tune them; the environment variable ``GROKKIT_TORCH_CROSSOVER`` sets others before this module
         is imported, such as ``float32=6144,float64=10240``, or ``off``.
         Otherwise a `Scheme`, the digest of one that was used before, or a catalog name such as ``"strassen"``; it is
-        proven before it is used. ``"2x2x2:7"`` is Winograd's here, which needs fewer additions.
+        proven before it is used. Winograd's needs fewer additions than Strassen's.
     levels:
         Recursive steps; 0 is `torch.matmul`. ``"auto"`` with an explicit scheme is one; a number with
         ``scheme="auto"`` takes so many levels of Winograd's. Sizes need not divide: what is left over is multiplied
@@ -47,7 +47,8 @@ def matmul(
     threads:
         Threads that torch may use on the CPU meanwhile. Default: as torch is set.
     accuracy:
-        Largest typical relative error ‖Ĉ − C‖F / ‖C‖F; levels are taken off to keep to it. The estimate is
+        Largest typical relative error ‖Ĉ − C‖F / ‖C‖F; levels are taken off to keep to it, or the product is torch's.
+        The estimate is that of `grokkit.plan` for the native kernel, and for torch's own products in blocks
         u √(inner/6) growth^levels, u the unit roundoff, with a growth of 2 for Strassen's scheme, 2.65 for Winograd's.
 
     Returns the product, with `torch.matmul`'s type, shape and errors. Derivatives of any order, backward and forward,

@@ -107,7 +107,7 @@ def planned(asked: Wish, sizes: Sizes, dtype: torch.dtype, device: torch.device)
         return None
     key, levels = asked.key, asked.levels
     if key == AUTO and levels is None:
-        if device.type == "cpu" and asked.accuracy is None and _cpu_gains(*sizes, dtype):
+        if device.type == "cpu" and _cpu_gains(*sizes, dtype, asked.accuracy):
             return Plan(AUTO, 0, asked.threads)
         levels = _cuda_levels(min(sizes), dtype) if device.type == "cuda" else 0
     key = WINOGRAD if key == AUTO else key
@@ -118,16 +118,18 @@ def planned(asked: Wish, sizes: Sizes, dtype: torch.dtype, device: torch.device)
     return Plan(key, levels, asked.threads) if levels else None
 
 
-def cpu_plan(n: int, m: int, p: int, dtype: torch.dtype) -> execution.Plan | None:
+def cpu_plan(
+    n: int, m: int, p: int, dtype: torch.dtype, layout: tuple[str, str, str] = ("row", "row", "row")
+) -> execution.Plan | None:
     """The plan of `grokkit.execution` for the threads that torch is set to; None for types that it does not serve."""
     name = _NATIVE.get(dtype)
     if name is None:
         return None
-    return execution.plan((n, m), (m, p), name, threads=torch.get_num_threads(), library="torch")
+    return execution.plan((n, m), (m, p), name, layout=layout, threads=torch.get_num_threads(), library="torch")
 
 
-def _cpu_gains(n: int, m: int, p: int, dtype: torch.dtype) -> bool:
-    """Whether the kernel of `grokkit.execution` is predicted to beat torch.mm.
+def _cpu_gains(n: int, m: int, p: int, dtype: torch.dtype, accuracy: float | None) -> bool:
+    """Whether the kernel of `grokkit.execution` is predicted to beat torch.mm, and estimated to be so accurate.
 
     The compiler reads this function, and the sizes may be symbols to it: then only their product counts, and the
     operator asks again when it runs.
@@ -135,9 +137,9 @@ def _cpu_gains(n: int, m: int, p: int, dtype: torch.dtype) -> bool:
     if dtype not in _NATIVE or n * m * p < SMALLEST_PRODUCT:
         return False
     if torch.compiler.is_compiling():
-        return True
+        return accuracy is None
     plan = cpu_plan(n, m, p, dtype)
-    return plan is not None and not plan.vendor
+    return plan is not None and not plan.vendor and (accuracy is None or plan.error_estimate <= accuracy)
 
 
 def _cuda_levels(side: int, dtype: torch.dtype) -> int:
@@ -159,7 +161,7 @@ def _tensor_float_32() -> bool:
 
 
 def typical_error(growth: float, levels: int, inner: int, dtype: torch.dtype) -> float:
-    """Typical ‖Ĉ − C‖F / ‖C‖F of a product by a scheme with that `error_growth`.
+    """Typical ‖Ĉ − C‖F / ‖C‖F of a product by a scheme with that `typical_growth`.
 
     u √(inner/6) growth^levels: that of sums in sequence, of independent terms of mean zero, times the growth of every
     level. A vendor's sums, which run in blocks, are some three times better at an inner dimension of 2048.

@@ -6,7 +6,6 @@ Keys are strings, as an operator of torch takes no other name of a scheme: a nam
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,13 +13,11 @@ from typing import Final, TypeAlias, final
 
 import torch
 
-from grokkit.scheme import InvalidInput, MatrixProduct, Scheme, verify
+from grokkit.scheme import InvalidInput, MatrixProduct, Scheme, typical_growth, verify
 from grokkit.scheme.catalog import catalog
 
 WINOGRAD: Final = "winograd"
 """The scheme that runs where none is named: no other <2,2,2;7> has fewer additions."""
-_PREFERRED: Final = {"2x2x2:7": WINOGRAD}
-"""Keys of the catalog that stand for another of its schemes here, a faster one."""
 
 Terms: TypeAlias = tuple[tuple[int, float], ...]
 """Blocks, by their index row by row, and their coefficients."""
@@ -55,7 +52,7 @@ class Program:
     winograd: bool
     """Whether this is the catalog's Winograd scheme, which has a schedule of its own."""
     growth: float
-    """How much one level typically multiplies the relative error by: see `error_growth`."""
+    """How much one level typically multiplies the relative error by: see `typical_growth`."""
 
 
 _PROGRAMS: Final[dict[str, Program]] = {}
@@ -81,7 +78,6 @@ def key_of(scheme: str | Scheme) -> str:
 @torch.compiler.assume_constant_result
 def _key_of_name(name: str) -> str:
     key = name.strip().lower()
-    key = _PREFERRED.get(key, key)
     if key not in _PROGRAMS:
         _PROGRAMS[key] = _prepared(catalog[key])
     return key
@@ -100,7 +96,7 @@ def program(key: str) -> Program:
 
 
 def growth_of(key: str) -> float:
-    """`error_growth` of the scheme with that key."""
+    """`typical_growth` of the scheme with that key."""
     return program(key).growth
 
 
@@ -111,24 +107,7 @@ def _prepared(scheme: Scheme) -> Program:
     if scheme.ring.characteristic:
         raise InvalidInput(f"{scheme.name} holds only over {scheme.ring}, not for ordinary numbers")
     verify(scheme)
-    return Program(target.format, _steps(scheme), scheme == catalog[WINOGRAD], error_growth(scheme))
-
-
-def error_growth(scheme: Scheme) -> float:
-    """√(mean over k of Σ_r w_kr² ‖u_r‖² ‖v_r‖² / m): the typical growth of the relative error by one level.
-
-    For operands with independent entries of mean zero, the error of a product by the scheme has this root mean square
-    relative to that of its leaves, whose relative error is taken as independent of their size. It is 2 for Strassen's
-    scheme, 2.65 for Winograd's and 1 for the standard algorithm of any format.
-
-    >>> from grokkit.scheme.catalog import catalog
-    >>> error_growth(catalog["strassen"])
-    2.0
-    """
-    u, v, w = scheme.floats()
-    amplified = (w**2) @ ((u**2).sum(1) * (v**2).sum(1))
-    _, inner, _ = scheme.target.format  # type: ignore[attr-defined]
-    return math.sqrt(float(amplified.mean()) / inner)
+    return Program(target.format, _steps(scheme), scheme == catalog[WINOGRAD], typical_growth(scheme))
 
 
 def _steps(scheme: Scheme) -> tuple[Step, ...]:
