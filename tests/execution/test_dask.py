@@ -11,7 +11,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from grokkit.execution import matmul
-from grokkit.execution._dask import _Plan, dask_product, is_dask
+from grokkit.execution._dask import dask_product, is_dask
+from grokkit.execution._dask_steps import GridPlan
 from grokkit.scheme import InvalidInput, MatrixProduct, MissingExtra, Refuted, Ring, Scheme, sandwiched
 from grokkit.scheme.catalog import catalog
 from strategies import exact_schemes, tiny_formats
@@ -235,7 +236,7 @@ def test_uneven_chunks_are_cut_anew():
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(1, 2), st.data())
 def test_a_plan_covers_every_product_of_chunks_once(n, m, p, levels, data):
     a, b = (da.empty(shape, chunks=data.draw(chunks(shape))) for shape in ((n, m), (m, p)))
-    plan = _Plan.explicit(a, b, STRASSEN, levels, np.dtype(float))
+    plan = GridPlan.explicit(a, b, STRASSEN, levels, np.dtype(float))
     assert [sum(sizes) for sizes in plan.grid] == [n, m, p]
     seen = np.zeros([len(sizes) for sizes in plan.grid], dtype=int)
     for region in plan.regions():
@@ -245,7 +246,7 @@ def test_a_plan_covers_every_product_of_chunks_once(n, m, p, levels, data):
 
 
 def test_auto_counts_the_cost():
-    plan = functools.partial(_Plan.automatic, dtype=np.dtype(float))
+    plan = functools.partial(GridPlan.automatic, dtype=np.dtype(float))
 
     def levels(side, *counts):
         n, m, p = (side * count for count in counts)
@@ -262,8 +263,8 @@ def test_auto_counts_the_cost():
 @pytest.mark.parametrize("dtype", [np.bool_, object, np.float16])
 def test_auto_leaves_some_types_alone(dtype):
     a = da.empty((8000, 8000), chunks=2000, dtype=dtype)
-    assert len(_Plan.automatic(a, a, np.dtype(dtype)).steps) == 1
-    assert len(_Plan.automatic(a, a, np.dtype(int)).steps) > 1
+    assert len(GridPlan.automatic(a, a, np.dtype(dtype)).steps) == 1
+    assert len(GridPlan.automatic(a, a, np.dtype(int)).steps) > 1
 
 
 # What it refuses
