@@ -72,8 +72,8 @@ def matmul(
     if has_torch_function((a, b, out)):
         options = {"out": out, "scheme": scheme, "levels": levels, "threads": threads, "accuracy": accuracy}
         return handle_torch_function(matmul, (a, b, out), a, b, **options)
-    if scheme is AUTO and levels is AUTO and out is None is threads is accuracy and certainly_small(a, b):
-        return torch.matmul(a, b)
+    if scheme is AUTO and levels is AUTO and threads is accuracy is None and certainly_small(a, b):
+        return torch.matmul(a, b) if out is None else torch.matmul(a, b, out=out)
     asked = wish(scheme, levels, threads, accuracy)
     plan = _plan(asked, a, b, autocast=out is None) if promising(asked, a) and regular(a, b) else None
     if plan is None or (out is not None and not _accepts(out, a, b)):
