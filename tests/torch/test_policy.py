@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from grokkit.scheme import InvalidInput
 from grokkit.torch import _policy
-from grokkit.torch._policy import AUTO, FLOATING, Plan, crossovers, planned, promising, wish
+from grokkit.torch._policy import AUTO, FLOATING, Plan, certainly_small, crossovers, planned, promising, wish
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 AS_IT_IS = wish(AUTO, AUTO, None, None)
@@ -82,6 +82,17 @@ def test_the_quick_answer_is_right_where_it_is_no(n, m, p, device, levels):
     if not promising(asked, a):
         assert planned(asked, (n, m, p), torch.float32, torch.device(device)) is None
     assert promising(asked, a) or levels == AUTO
+
+
+@given(*[st.integers(0, 4000)] * 3)
+def test_what_is_certainly_small_is_torch_s(n, m, p):
+    """However well the kernel does: a plan that always gains is not asked for such products."""
+    a, b = torch.empty(1).expand(n, m), torch.empty(1).expand(m, p)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_policy, "cpu_plan", lambda *sizes_and_type: SimpleNamespace(vendor=False))
+        plan = planned(AS_IT_IS, (n, m, p), torch.float32, CPU)
+    assert certainly_small(a, b) == (plan is None and m > 0)
+    assert not certainly_small(a.to("meta"), b) and not certainly_small(a.tolist() if a.numel() < 99 else None, b)
 
 
 def test_the_quick_answer_for_what_is_no_matrix():

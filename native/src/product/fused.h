@@ -48,7 +48,7 @@ template <class T> struct Cuts {
 
 template <class T> class Fused {
   public:
-    /* `buffer`: Cuts::entries(team.size()) entries, aligned to a vector. */
+    /* `buffer`: Cuts::entries(members) entries, aligned to a vector; `members`: at least as many as the team has. */
     Fused(const std::vector<Product<T>> &products, const Cuts<T> &cuts, T *buffer, int members)
         : products_(products), cuts_(cuts), lead_(Cuts<T>::lead(members)),
           stages_(int64_t(products.size()) * cuts.pieces * cuts.column_pieces), packed_a_(buffer),
