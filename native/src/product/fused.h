@@ -83,59 +83,73 @@ template <class T> class Fused {
                 column_piece, j, std::min(cuts_.column_piece, cuts_.columns - j)};
     }
 
-    /* Rows of the stage's packed block of B that fall to one of `shares`. */
-    struct Rows {
-        int64_t start, end;
+    /* The stage's block of B falls into rectangles that are packed one by one, long in the direction in which its entries
+     * are contiguous: some rows across all columns, or some columns of a panel. */
+    struct Rectangles {
+        int64_t height, width, inner, columns;   // of a rectangle, of the block
+        int64_t down() const { return (inner + height - 1) / height; }
+        int64_t count() const { return down() * ((columns + width - 1) / width); }
+        int64_t row(int64_t i) const { return i % down() * height; }
+        int64_t column(int64_t i) const { return i / down() * width; }
+        int64_t rows(int64_t i) const { return std::min(height, inner - row(i)); }
     };
-    static Rows rows_of_b(const Place &at, int64_t share, int64_t shares) {
-        const int64_t unit = std::max<int64_t>(Blocking<T>::lanes, unrolled), units = (at.inner + unit - 1) / unit;
-        return {units * share / shares * unit, std::min(at.inner, units * (share + 1) / shares * unit)};
+    static Rectangles rectangles(const Place &at) {
+        constexpr int64_t tile = Blocking<T>::columns;
+        const int64_t columns = Cuts<T>::rounded(at.columns, tile);
+        if (at.product->b[0].block.column_stride == 1) return {unrolled, columns, at.inner, columns};
+        return {8 * Blocking<T>::lanes, tile, at.inner, columns};
     }
 
     T *block_of_b(int64_t stage) const { return packed_b_ + stage % (lead_ + 1) * cuts_.b_entries(); }
 
     void pack_b(int64_t stage, int64_t share, int64_t shares) const {
-        constexpr int tile = Blocking<T>::columns, lanes = Blocking<T>::lanes;
+        constexpr int tile = Blocking<T>::columns;
         const Place at = place(stage);
-        const int64_t step = at.product->b[0].block.column_stride == 1 ? unrolled : lanes;
-        const Rows rows = rows_of_b(at, share, shares);
-        T *to = block_of_b(stage);
-        for (int64_t p = rows.start; p < rows.end; p += step)
-            pack<tile>(to + p * tile, tile * at.inner, at.product->b, at.inner_start + p, at.column_start,
-                       std::min(step, rows.end - p), Cuts<T>::rounded(at.columns, tile));
+        const Rectangles parts = rectangles(at);
+        for (int64_t i = parts.count() * share / shares; i < parts.count() * (share + 1) / shares; i++) {
+            const int64_t p = parts.row(i), j = parts.column(i);
+            pack<tile>(block_of_b(stage) + j * at.inner + p * tile, tile * at.inner, at.product->b, at.inner_start + p,
+                       at.column_start + j, parts.rows(i), parts.width);
+        }
     }
 
     T *panel(int64_t row) const { return packed_a_ + row / Blocking<T>::rows * cuts_.a_panel; }
 
-    /* A rectangle of the blocks, where their rows are contiguous. */
+    /* A rectangle of the blocks, where their rows or their columns are contiguous. */
     static void add_blocks(Ahead<T> &ahead, const Terms<T> &terms, int64_t i, int64_t j, int64_t height, int64_t width) {
         for (const Term<T> &term : terms) {
-            const Matrix<const T> part = term.block.block(i, j, height, width);
+            Matrix<const T> part = term.block.block(i, j, height, width);
+            if (part.column_stride != 1) part = part.transposed();
             if (part.column_stride != 1) return;
             for (int64_t r = 0; r < part.rows; r++) ahead.add(&part.at(r, 0), part.columns);
         }
     }
 
-    /* What will be read after the panel at `row`: the next panel of A, if packed, and what the panel's share of a
-     * block of B is packed from. */
+    /* What will be read after the panel at `row`: the next panel of A, packed or what it is packed from, and what the
+     * panel's share of a block of B is packed from. */
     void add_next(Ahead<T> &ahead, const Place &at, int64_t stage, int64_t group, int64_t row) const {
-        constexpr int64_t rows = Blocking<T>::rows, parts = Cuts<T>::group_rows / rows;
-        if (at.column_piece == 0) {
-            for (const Term<T> &term : at.product->a) {
-                const Matrix<const T> next = term.block.transposed().block(row + rows, at.inner_start, rows, at.inner);
-                if (next.column_stride == 1)
-                    for (int64_t r = 0; r < next.rows; r++) ahead.add(&next.at(r, 0), next.columns);
-            }
-        } else if (row + rows < cuts_.rows) {
-            ahead.add(panel(row + rows), cuts_.a_panel);
+        constexpr int64_t rows = Blocking<T>::rows, group_rows = Cuts<T>::group_rows, parts = group_rows / rows;
+        const int64_t part = row % group_rows / rows;
+        if (at.column_piece > 0) {
+            if (row + rows < cuts_.rows) ahead.add(panel(row + rows), cuts_.a_panel);
+        } else if (across(at)) {
+            add_blocks(ahead, at.product->a, at.inner_start, row + rows, at.inner, rows);
+        } else {   // a group at a time
+            const int64_t start = at.inner * part / parts, end = at.inner * (part + 1) / parts;
+            add_blocks(ahead, at.product->a, at.inner_start + start, (group + 1) * group_rows, end - start, group_rows);
         }
         if (stage + lead_ >= stages_) return;
         const Place next = place(stage + lead_);
-        const Rows share = rows_of_b(next, group, cuts_.groups);
-        const int64_t count = share.end - share.start, part = row % Cuts<T>::group_rows / rows;
-        const int64_t start = share.start + count * part / parts, end = share.start + count * (part + 1) / parts;
-        add_blocks(ahead, next.product->b, next.inner_start + start, next.column_start, end - start, next.columns);
+        const Rectangles rectangle = rectangles(next);
+        const int64_t start = rectangle.count() * (group * parts + part) / (cuts_.groups * parts),
+                      end = rectangle.count() * (group * parts + part + 1) / (cuts_.groups * parts);
+        for (int64_t i = start; i < end; i++)
+            add_blocks(ahead, next.product->b, next.inner_start + rectangle.row(i), next.column_start + rectangle.column(i),
+                       rectangle.rows(i), std::min(rectangle.width, next.columns - rectangle.column(i)));
     }
+
+    /* Whether the rows of the product's A are contiguous, so that packing transposes them. */
+    static bool across(const Place &at) { return at.product->a[0].block.row_stride == 1; }
 
     void multiply_group(int64_t stage, int64_t group) const {
         constexpr int rows = Blocking<T>::rows, tile = Blocking<T>::columns;
@@ -146,14 +160,14 @@ template <class T> class Fused {
         std::vector<Target<T>> targets = at.product->c;
         if (at.piece > 0)
             for (Target<T> &target : targets) target.first = false;
-        const bool packs = at.column_piece == 0, across = at.product->a[0].block.row_stride == 1;
+        const bool packs = at.column_piece == 0, each = across(at);   // panel by panel, or the group at once
         const auto pack_a = [&](int64_t row, int64_t height) {
             pack<rows>(panel(row), cuts_.a_panel, at.product->a, at.inner_start, row, at.inner, height);
         };
-        if (packs && !across) pack_a(first, Cuts<T>::group_rows);
+        if (packs && !each) pack_a(first, Cuts<T>::group_rows);
         Ahead<T> ahead;
         for (int64_t row = first; row < std::min(first + Cuts<T>::group_rows, cuts_.rows); row += rows) {
-            if (packs && across) pack_a(row, rows);
+            if (packs && each) pack_a(row, rows);
             ahead.start(targets, row, at.column_start, at.inner / unrolled);
             add_next(ahead, at, stage, group, row);
             for (int64_t t = 0; t < tiles; t++)

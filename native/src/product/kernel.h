@@ -71,17 +71,13 @@ template <class T, bool first> inline void update(T *c, int64_t stride, T w, con
         }
 }
 
-template <class T> inline void update_part(const Target<T> &target, int64_t i, int64_t j, const T *tile) {
-    constexpr int rows = Blocking<T>::rows, columns = Blocking<T>::columns;
-    const Matrix<T> &c = target.block;
-    const int64_t height = std::min<int64_t>(rows, c.rows - i), width = std::min<int64_t>(columns, c.columns - j);
-    for (int64_t r = 0; r < height; r++) {
-        T *row = c.data + (i + r) * c.row_stride + j;
-        const T *from = tile + r * columns;
-        if (target.first)
-            for (int64_t x = 0; x < width; x++) row[x] = target.coefficient * from[x];
-        else
-            for (int64_t x = 0; x < width; x++) row[x] += target.coefficient * from[x];
+/* The same on the part of a tile that lies inside the block. */
+template <class T, bool first> void update_part(T *c, int64_t stride, T w, const T *tile, int64_t height, int64_t width) {
+    constexpr int columns = Blocking<T>::columns, lanes = Blocking<T>::lanes;
+    for (int64_t r = 0; r < height; r++, c += stride, tile += columns) {
+        int64_t x = 0;
+        for (; x + lanes <= width; x += lanes) store(c + x, first ? w * load(tile + x) : load(c + x) + w * load(tile + x));
+        for (; x < width; x++) c[x] = first ? w * tile[x] : c[x] + w * tile[x];
     }
 }
 
@@ -97,8 +93,12 @@ void multiply_tile(int64_t inner, const T *a, const T *b, const std::vector<Targ
     for (const Target<T> &target : targets) {
         const Matrix<T> &c = target.block;
         T *const corner = c.data + i * c.row_stride + j;
-        if (i + rows > c.rows || j + columns > c.columns) update_part(target, i, j, tile);
-        else if (target.first) update<T, true>(corner, c.row_stride, target.coefficient, tile);
+        const int64_t height = std::min<int64_t>(rows, c.rows - i), width = std::min<int64_t>(columns, c.columns - j);
+        if (height <= 0 || width <= 0) continue;
+        if (height < rows || width < columns) {
+            if (target.first) update_part<T, true>(corner, c.row_stride, target.coefficient, tile, height, width);
+            else update_part<T, false>(corner, c.row_stride, target.coefficient, tile, height, width);
+        } else if (target.first) update<T, true>(corner, c.row_stride, target.coefficient, tile);
         else update<T, false>(corner, c.row_stride, target.coefficient, tile);
     }
 }
@@ -122,8 +122,9 @@ template <class T> class Ahead {
 
     /* Consecutive memory. */
     void add(const T *from, int64_t entries) {
-        const char *const start = reinterpret_cast<const char *>(from), **const to = line_ + lines_;
-        const int64_t lines = std::min((entries * int64_t(sizeof(T)) + line_bytes - 1) / line_bytes, room - lines_);
+        const int64_t into = int64_t(reinterpret_cast<std::uintptr_t>(from) % line_bytes), bytes = entries * int64_t(sizeof(T));
+        const char *const start = reinterpret_cast<const char *>(from) - into, **const to = line_ + lines_;
+        const int64_t lines = std::min((into + bytes + line_bytes - 1) / line_bytes, room - lines_);
         for (int64_t x = 0; x < lines; x++) to[x] = start + x * line_bytes;
         lines_ += lines;
     }

@@ -15,13 +15,6 @@ namespace grokkit {
 
 template <class T> using Terms = std::vector<Term<T>>;
 
-template <class T> inline T entry(const Terms<T> &terms, int64_t i, int64_t j) {
-    T sum = 0;
-    for (const Term<T> &term : terms)
-        if (i < term.block.rows && j < term.block.columns) sum += term.coefficient * term.block.at(i, j);
-    return sum;
-}
-
 constexpr int max_blocks = 256;             // of an operand
 constexpr int max_terms = 2 * max_blocks;   // of a sum, whose operand may itself be a sum of two
 
@@ -78,28 +71,28 @@ void pack_along(T *to, int64_t panel_stride, const Terms<T> &terms, int64_t i, i
     const int64_t row_stride = terms[0].block.row_stride;
     with_count(terms.size(), [&](auto count) {
         const Sources<T, count()> sources(terms, i, j);
-        for (int64_t c = 0; c < columns; c += width) {
-            T *row = to + c / width * panel_stride;
-            const int64_t end = std::min<int64_t>(width, columns - c);
-            const bool whole = columns - c >= width && reach - c >= vectors * lanes;   // no vector leaves a block
-            for (int64_t r = 0; r < height; r++, row += width) {
-                const int64_t at = r * row_stride + c;
-                if (whole) {
-                    written_out<vectors>([&](auto v) GROKKIT_INLINE {
-                        store(row + v() * lanes, sources.vector(at + v() * lanes));
-                    });
-                    continue;
-                }
+        int64_t whole = 0;   // columns of panels whose vectors leave no block
+        while (columns - whole >= width && reach - whole >= vectors * lanes) whole += width;
+        for (int64_t r = 0; r < height; r++) {   // all panels of a row, so that no line is fetched twice
+            const int64_t at = r * row_stride;
+            T *row = to + r * width;
+            for (int64_t c = 0; c < whole; c += width, row += panel_stride)
+                written_out<vectors>([&](auto v) GROKKIT_INLINE {
+                    store(row + v() * lanes, sources.vector(at + c + v() * lanes));
+                });
+            for (int64_t c = whole; c < columns; c += width, row += panel_stride) {
+                const int64_t end = std::min<int64_t>(width, columns - c);
                 int64_t x = 0;
-                for (; x + lanes <= end; x += lanes) store(row + x, sources.vector(at + x));
-                for (; x < end; x++) row[x] = sources.scalar(at + x);
+                for (; x + lanes <= end; x += lanes) store(row + x, sources.vector(at + c + x));
+                for (; x < end; x++) row[x] = sources.scalar(at + c + x);
             }
         }
     });
 }
 
-/* Columns of contiguous entries, transposed on the way: the same order as above. `height` is a multiple of a vector. A panel
- * is written to its whole width. */
+/* Columns of contiguous entries, transposed on the way: the same order as above. There are as many rows as a vector has
+ * entries, or more; the last ones are packed once more where their number is no multiple. A panel is written to its whole
+ * width. */
 template <int width, class T>
 void pack_across(T *to, int64_t panel_stride, const Terms<T> &terms, int64_t i, int64_t j, int64_t height,
                  int64_t columns) {
@@ -108,8 +101,7 @@ void pack_across(T *to, int64_t panel_stride, const Terms<T> &terms, int64_t i, 
     with_count(terms.size(), [&](auto count) {
         const Sources<T, count()> sources(terms, i, j);
         for (int64_t c = 0; c < columns; c += width) {
-            T *corner = to + c / width * panel_stride;
-            for (int64_t r = 0; r < height; r += lanes, corner += lanes * width)
+            const auto square_at = [&](int64_t r, T *corner) GROKKIT_INLINE {
                 for (int v = vectors - 1; v >= 0; v--) {   // backwards: what is written too many lies in the next row's first
                     typename Vector<T>::aligned square[lanes];
                     const int64_t valid = std::min<int64_t>(width, columns - c) - v * lanes;
@@ -121,37 +113,47 @@ void pack_across(T *to, int64_t panel_stride, const Terms<T> &terms, int64_t i, 
 #pragma GCC unroll 16
                     for (int q = 0; q < lanes; q++) store(corner + q * width + v * lanes, square[q]);
                 }
+            };
+            T *const panel = to + c / width * panel_stride, *corner = panel;
+            int64_t r = 0;
+            for (; r + lanes <= height; r += lanes, corner += lanes * width) square_at(r, corner);
+            if (r < height) square_at(height - lanes, panel + (height - lanes) * width);
         }
     });
+}
+
+/* Any rectangle of any strides: rows r0 to r1 and columns c0 to c1 of what `to` holds, whose corner is at (i, j). */
+template <int width, class T>
+void pack_any(T *to, int64_t panel_stride, const Terms<T> &terms, int64_t i, int64_t j, int64_t r0, int64_t r1,
+              int64_t c0, int64_t c1) {
+    for (int64_t start = c0; start < c1; start = start / width * width + width) {   // panel by panel
+        const int64_t end = std::min(c1, start / width * width + width);
+        T *const panel = to + start / width * panel_stride + start % width;
+        for (int64_t r = r0; r < r1; r++) std::fill(panel + r * width, panel + r * width + (end - start), T(0));
+        for (const Term<T> &term : terms) {
+            const Matrix<const T> part = term.block.block(i + r0, j + start, r1 - r0, end - start);
+            for (int64_t r = 0; r < part.rows; r++)
+                for (int64_t c = 0; c < part.columns; c++)
+                    panel[(r0 + r) * width + c] += term.coefficient * part.at(r, c);
+        }
+    }
 }
 
 /* A rectangle of the combination in panels of `width` columns, zero beyond the blocks, by the path that its strides allow. */
 template <int width, class T>
 void pack(T *to, int64_t panel_stride, const Terms<T> &terms, int64_t i, int64_t j, int64_t height, int64_t columns) {
-    constexpr int lanes = Blocking<T>::lanes;
-    const auto one_by_one = [&](int64_t r0, int64_t r1, int64_t c0, int64_t c1) {
-        for (int64_t c = c0; c < c1; c++)
-            for (int64_t r = r0; r < r1; r++)
-                to[c / width * panel_stride + r * width + c % width] = entry(terms, i + r, j + c);
-    };
     int64_t h = height, reach = std::numeric_limits<int64_t>::max();   // of what lies inside every block
     for (const Term<T> &term : terms) {
         h = std::clamp<int64_t>(term.block.rows - i, 0, h);
         reach = std::clamp<int64_t>(term.block.columns - j, 0, reach);
     }
     int64_t w = std::min(columns, reach);
-    if (terms.empty() || terms.size() > std::size_t(max_terms)) h = w = 0;
-    else if (h && w && terms[0].block.column_stride == 1) {
-        pack_along<width>(to, panel_stride, terms, i, j, h, w, reach);
-    } else if (h && w && terms[0].block.row_stride == 1) {
-        h = h / lanes * lanes;
-        if (h) pack_across<width>(to, panel_stride, terms, i, j, h, w);
-    } else {
-        h = w = 0;
-    }
-    if (h == 0) w = 0;
-    one_by_one(0, h, w, columns);
-    one_by_one(h, height, 0, columns);
+    const bool some = h && w && terms.size() <= std::size_t(max_terms);
+    if (some && terms[0].block.column_stride == 1) pack_along<width>(to, panel_stride, terms, i, j, h, w, reach);
+    else if (some && terms[0].block.row_stride == 1 && h >= Blocking<T>::lanes) pack_across<width>(to, panel_stride, terms, i, j, h, w);
+    else h = w = 0;
+    if (w < columns) pack_any<width>(to, panel_stride, terms, i, j, 0, h, w, columns);
+    if (h < height) pack_any<width>(to, panel_stride, terms, i, j, h, height, 0, columns);
 }
 
 }  // namespace grokkit

@@ -12,7 +12,7 @@ import numpy as np
 
 from grokkit import _native
 from grokkit.execution import _kernel
-from grokkit.execution._cost import Split, block_shape, leaf_shape
+from grokkit.execution._cost import ROWS, Layout, Split, block_shape, leaf_shape
 from grokkit.execution._profile import Prices, current_profile
 from grokkit.execution._threads import threads_for
 from grokkit.scheme import (
@@ -34,8 +34,7 @@ SMALLEST_PRODUCT: Final = 600**3
 """Nor does one with fewer multiplications."""
 SMALLEST_LEAF: Final = 384
 """Shortest side of a leaf that is considered."""
-LAYOUT_DOUBT: Final = {"row": 0.0, "column": 0.03, "strided": 0.05}
-"""More gain that is asked for by the layout of A and of B: prices are measured on rows."""
+LAYOUTS: Final = ("row", "column", "strided")
 MOST_WORKSPACE: Final = 0.75
 """Of a plan with explicit levels, as a share of the largest of the three matrices."""
 MAX_EXPLICIT: Final = 5
@@ -277,7 +276,7 @@ def plan(
     shape_b: tuple[int, ...],
     dtype: Any = np.float64,
     *,
-    layout: tuple[str, ...] = ("row", "row", "row"),
+    layout: Layout = ROWS,
     threads: int | None = None,
     accuracy: float | None = None,
     scheme: Scheme | str = "auto",
@@ -294,7 +293,7 @@ def plan(
         Of operands and result. Our own product serves float32 and float64.
     layout:
         Of A, B and C: ``row`` or ``column`` for which entries are contiguous, ``strided`` for neither. The kernel has a
-        packing path for each; strided operands gain less.
+        packing path for each; packing costs more where A is stored by columns, most where an operand is strided.
     threads:
         None: as many as the vendor's product would use now.
     accuracy:
@@ -318,8 +317,10 @@ def plan(
     forced = _forced_levels(levels)
     if accuracy is not None and not (isinstance(accuracy, int | float) and accuracy > 0):
         raise InvalidInput(f"accuracy is {accuracy!r}; a number above 0 is needed")
-    if unknown := set(layout) - LAYOUT_DOUBT.keys():
-        raise InvalidInput(f"layout {min(unknown)!r} is not known; there are {', '.join(LAYOUT_DOUBT)}")
+    if len(layout) != 3:
+        raise InvalidInput(f"layout names {len(layout)} matrices; A, B and C are needed")
+    if unknown := set(layout) - set(LAYOUTS):
+        raise InvalidInput(f"layout {min(unknown)!r} is not known; there are {', '.join(LAYOUTS)}")
     if isinstance(scheme, str) and scheme != "auto":
         scheme = catalog[scheme]
     if isinstance(scheme, Scheme):
@@ -342,7 +343,7 @@ def _forced_levels(levels: Any) -> int | None:
 def _decide(
     shape: tuple[int, int, int],
     dtype: np.dtype[Any],
-    layout: tuple[str, ...],
+    layout: Layout,
     threads: int,
     accuracy: float | None,
     scheme: Scheme | str,
@@ -359,15 +360,14 @@ def _decide(
         return vendor(f"the native core is {_native.status()}")
     prices = current_profile().find(dtype, threads, library)
     if isinstance(scheme, Scheme):
-        return _explicit(
-            shape, dtype, threads, library, _wanted(scheme, 1 if levels is None else levels), prices, vendor
-        )
+        wanted = _wanted(scheme, 1 if levels is None else levels)
+        return _explicit(shape, dtype, layout, threads, library, wanted, prices, vendor)
     if levels is not None:
         options = [steps for steps in _candidates(shape, levels) if sum(x.levels for x in steps) == levels]
         best = min(
-            options, key=lambda steps: _price(prices, shape, steps), default=_wanted(catalog["winograd"], levels)
+            options, key=lambda x: _price(prices, shape, x, layout), default=_wanted(catalog["winograd"], levels)
         )
-        return _explicit(shape, dtype, threads, library, best, prices, vendor)
+        return _explicit(shape, dtype, layout, threads, library, best, prices, vendor)
     n, m, p = shape
     if quick_vendor(n, m, p, dtype.itemsize):
         return vendor("too small to gain")
@@ -386,15 +386,15 @@ def _wanted(scheme: Scheme, levels: int) -> tuple[Step, ...]:
 
 
 def _explicit(
-    shape: tuple[int, int, int], dtype: np.dtype[Any], threads: int, library: str, steps: tuple[Step, ...],
-    prices: Prices | None, vendor: Any,
+    shape: tuple[int, int, int], dtype: np.dtype[Any], layout: Layout, threads: int, library: str,
+    steps: tuple[Step, ...], prices: Prices | None, vendor: Any,
 ) -> Plan:  # fmt: skip
     """A plan for steps that the caller has chosen."""
     if any(step.scheme.ring.characteristic for step in steps):
         raise InvalidInput("a scheme over a finite field does not hold for floating-point numbers")
     if not all(_fits(step) for step in steps):
         return vendor("the scheme has more blocks than the native kernel takes")
-    return _planned(shape, dtype, threads, library, steps, "asked for", prices)
+    return _planned(shape, dtype, layout, threads, library, steps, "asked for", prices)
 
 
 def _fits(step: Step) -> bool:
@@ -405,11 +405,11 @@ def _fits(step: Step) -> bool:
 
 
 def _planned(
-    shape: tuple[int, int, int], dtype: np.dtype[Any], threads: int, library: str, steps: tuple[Step, ...],
-    reason: str, prices: Prices | None,
+    shape: tuple[int, int, int], dtype: np.dtype[Any], layout: Layout, threads: int, library: str,
+    steps: tuple[Step, ...], reason: str, prices: Prices | None,
 ) -> Plan:  # fmt: skip
     split = _split(steps)
-    speedup = prices.vendor_seconds(shape) / prices.seconds(shape, split) if prices else math.nan
+    speedup = prices.vendor_seconds(shape) / prices.seconds(shape, split, layout) if prices else math.nan
     workspace = _kernel.workspace_bytes(
         shape, dtype, split.scheme, explicit_levels=split.explicit_levels, threads=threads
     )
@@ -421,8 +421,10 @@ def _split(steps: tuple[Step, ...]) -> Split:
     return Split(_composed(tuple(step for step in steps if not step.explicit)), explicit)
 
 
-def _price(prices: Prices | None, shape: tuple[int, int, int], steps: tuple[Step, ...]) -> float:
-    return prices.seconds(shape, _split(steps)) if prices else -sum(step.levels for step in steps if step.explicit)
+def _price(prices: Prices | None, shape: tuple[int, int, int], steps: tuple[Step, ...], layout: Layout) -> float:
+    if prices is None:
+        return -sum(step.levels for step in steps if step.explicit)
+    return prices.seconds(shape, _split(steps), layout)
 
 
 @cache
@@ -452,17 +454,17 @@ def _candidates(shape: tuple[int, int, int], levels: int | None = None) -> Itera
 
 
 def _fastest(
-    shape: tuple[int, int, int], dtype: np.dtype[Any], layout: tuple[str, ...], threads: int,
+    shape: tuple[int, int, int], dtype: np.dtype[Any], layout: Layout, threads: int,
     accuracy: float | None, library: str, prices: Prices, vendor: Any,
 ) -> Plan:  # fmt: skip
-    plans = [_planned(shape, dtype, threads, library, steps, "", prices) for steps in _candidates(shape)]
+    plans = [_planned(shape, dtype, layout, threads, library, steps, "", prices) for steps in _candidates(shape)]
     room = MOST_WORKSPACE * max(shape[0] * shape[1], shape[1] * shape[2], shape[0] * shape[2]) * dtype.itemsize
     plans = [x for x in plans if not x.explicit_levels or x.workspace <= room]
     admitted = [x for x in plans if accuracy is None or x.error_estimate <= accuracy]
     if not admitted:
         return vendor(f"nothing of our own is estimated to reach an accuracy of {accuracy:.3g}")
     best = max(admitted, key=lambda x: x.expected_speedup)
-    needed = 1 + prices.doubt + sum(LAYOUT_DOUBT[name] for name in layout[:2])
+    needed = 1 + prices.doubt
     if best.expected_speedup < needed:
         ratio = f"{best.expected_speedup:.3f} times the vendor's speed; {needed:.2f} is asked for"
         return vendor(f"the best of {len(admitted)} candidates is predicted at {ratio}")

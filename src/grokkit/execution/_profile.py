@@ -14,7 +14,7 @@ from typing import Any, Final, final
 import numpy as np
 
 from grokkit import _native
-from grokkit.execution._cost import VENDOR_WORK, WORK, Split, vendor_work, work
+from grokkit.execution._cost import ROWS, VENDOR_WORK, WORK, Layout, Split, vendor_work, work
 from grokkit.scheme import InvalidInput
 
 VARIABLE: Final = "GROKKIT_PROFILE"
@@ -37,9 +37,9 @@ class Prices:
     doubt: float = 0.05
     """relative error to expect of a predicted ratio"""
 
-    def seconds(self, shape: tuple[int, int, int], split: Split) -> float:
+    def seconds(self, shape: tuple[int, int, int], split: Split, layout: Layout = ROWS) -> float:
         """Predicted time of our own product of N x M by M x P."""
-        return float(work(shape, np.dtype(self.dtype), split) @ np.array(self.ours))
+        return float(work(shape, np.dtype(self.dtype), split, layout) @ np.array(self.ours))
 
     def vendor_seconds(self, shape: tuple[int, int, int]) -> float:
         return float(vendor_work(shape) @ np.array(self.vendor))
