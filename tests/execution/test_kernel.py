@@ -137,6 +137,27 @@ def test_workspace_is_within_what_is_promised():
                 assert words <= 0.75 * n * n
 
 
+@given(*[st.integers(1, 3000)] * 3, st.integers(1, 3), st.sampled_from(SCHEMES), st.sampled_from(DTYPES))
+def test_workspace_holds_every_leaf(n, m, p, levels, scheme, dtype):
+    """Halves of an odd inner dimension differ by one, and the shorter may need more: 512 is one piece, 513 are two."""
+    whole = _kernel.workspace_bytes((n, m, p), dtype, scheme, explicit_levels=levels, threads=2)
+    if min(n, m, p) >> levels == 0:
+        return  # the recursion ends before
+    for inner in (m >> levels, -(-m >> levels)):
+        leaf = (n >> levels, inner, p >> levels)
+        assert whole >= _kernel.workspace_bytes(leaf, dtype, scheme, explicit_levels=0, threads=2)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_halves_on_both_sides_of_whole_pieces(levels):
+    rng = np.random.default_rng(levels)
+    for m in (2**levels * 512 + 1, 2**levels * 513 - 1, 2**levels * 1024 + 1):
+        a, b = rng.integers(-3, 4, (130, m)).astype(np.float32), rng.integers(-3, 4, (m, 600)).astype(np.float32)
+        out = np.empty((130, 600), np.float32)
+        _kernel.multiply(a, b, out, catalog["strassen"], explicit_levels=levels, threads=1)
+        np.testing.assert_array_equal(out, a @ b)
+
+
 def test_many_python_threads_at_once():
     rng = np.random.default_rng(2)
     a, b = rng.integers(-5, 6, (2, 300, 300)).astype(np.float32)

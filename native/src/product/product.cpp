@@ -14,6 +14,12 @@
 namespace grokkit {
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool guarded = true;   // blocks as large as was asked for and none kept, so that a step too far is seen
+#else
+constexpr bool guarded = false;
+#endif
+
 /* Memory in huge pages where the system has them: packed blocks are walked in strides that few small pages cover. One
  * block of up to `kept_bytes` is kept from call to call, as fresh pages cost as much as packing does. It changes hands
  * by an atomic exchange, so no lock is held while a process forks. */
@@ -35,7 +41,7 @@ class Workspace {
   private:
     struct Block {
         explicit Block(int64_t bytes) {
-            const int64_t page = bytes >= (1 << 20) ? 1 << 21 : 1 << 12;
+            const int64_t page = guarded ? 64 : bytes >= (1 << 20) ? 1 << 21 : 1 << 12;
             size = std::max<int64_t>((bytes + page - 1) / page, 1) * page;
             data = std::aligned_alloc(std::size_t(page), std::size_t(size));
             if (!data) throw std::bad_alloc();
@@ -49,7 +55,7 @@ class Workspace {
         int64_t size;
         void *data;
     };
-    static constexpr int64_t kept_bytes = 1 << 24;
+    static constexpr int64_t kept_bytes = guarded ? 0 : 1 << 24;
     static std::atomic<Block *> &kept() {
         static std::atomic<Block *> block{nullptr};
         return block;
@@ -163,24 +169,22 @@ template <class T> class FusedLeaf {
     const int members_;   // as many as the buffer has room for
 };
 
-/* Sizes of the leaves below the explicit levels; the largest that occur. */
-struct Extent {
-    int64_t rows, inner, columns;
-    Extent below(int levels) const {
-        Extent e = *this;
-        for (; levels > 0; levels--) e = {e.rows / 2, (e.inner + 1) / 2, e.columns / 2};
-        return e;
-    }
-};
-
-template <class T> int64_t workspace_entries(const Shape &shape, const Extent &whole, int levels, int threads) {
-    int64_t fused = 0;   // a recursion may end early, so every depth counts
+/* Room for the leaves below the explicit levels. Rows and columns are halved downwards; the inner dimension is halved
+ * both ways, and what packing needs is not monotone in it: 513 entries are cut into two pieces, 512 are one. A recursion
+ * may end early, so every depth counts. */
+template <class T> int64_t leaf_entries(const Shape &shape, int64_t rows, int64_t inner, int64_t columns, int levels, int threads) {
+    int64_t most = 0, longer = inner, shorter = inner;
     for (int level = 0; level <= levels; level++) {
-        const Extent e = whole.below(level);
-        const bool ends = level == levels || e.rows < 2 || e.inner < 2 || e.columns < 2;
-        if (ends) fused = std::max(fused, cuts<T>(shape, e.rows, e.inner, e.columns).entries(threads));
+        for (const int64_t k : {shorter, longer})
+            if (level == levels || rows < 2 || k < 2 || columns < 2)
+                most = std::max(most, cuts<T>(shape, rows, k, columns).entries(threads));
+        rows /= 2, columns /= 2, shorter /= 2, longer = (longer + 1) / 2;
     }
-    return Temporaries<T>::entries(levels, whole.rows, whole.inner, whole.columns) + fused +
+    return most;
+}
+
+template <class T> int64_t workspace_entries(const Shape &shape, int64_t rows, int64_t inner, int64_t columns, int levels, int threads) {
+    return Temporaries<T>::entries(levels, rows, inner, columns) + leaf_entries<T>(shape, rows, inner, columns, levels, threads) +
            4 * Temporaries<T>::pad;
 }
 
@@ -190,9 +194,8 @@ template <class T> void multiply(const grokkit_product &call) {
     auto c = view<T>(call.c);
     if (transposed) a = a.transposed(), b = b.transposed(), c = c.transposed();
     const Shape shape = {call.fused, transposed};
-    const Extent whole = {c.rows, a.columns, c.columns};
     const int levels = call.explicit_levels;
-    const Workspace memory(workspace_entries<T>(shape, whole, levels, call.threads) * int64_t(sizeof(T)));
+    const Workspace memory(workspace_entries<T>(shape, c.rows, a.columns, c.columns, levels, call.threads) * int64_t(sizeof(T)));
     T *const temporaries = static_cast<T *>(memory.data());
     T *const buffer = temporaries + Cuts<T>::rounded(Temporaries<T>::entries(levels, c.rows, a.columns, c.columns),
                                                      Temporaries<T>::pad);
@@ -202,9 +205,9 @@ template <class T> void multiply(const grokkit_product &call) {
 
 template <class T> int64_t workspace(const grokkit_product &call) {
     const Shape shape = {call.fused, call.c.column_stride != 1};
-    Extent whole = {call.c.rows, call.a.columns, call.c.columns};
-    if (shape.transposed) std::swap(whole.rows, whole.columns);
-    return workspace_entries<T>(shape, whole, call.explicit_levels, call.threads) * int64_t(sizeof(T));
+    int64_t rows = call.c.rows, columns = call.c.columns;
+    if (shape.transposed) std::swap(rows, columns);
+    return workspace_entries<T>(shape, rows, call.a.columns, columns, call.explicit_levels, call.threads) * int64_t(sizeof(T));
 }
 
 bool understood(const grokkit_product &call) {
