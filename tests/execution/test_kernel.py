@@ -139,7 +139,7 @@ def test_workspace_is_within_what_is_promised():
 
 @given(*[st.integers(1, 3000)] * 3, st.integers(1, 3), st.sampled_from(SCHEMES), st.sampled_from(DTYPES))
 def test_workspace_holds_every_leaf(n, m, p, levels, scheme, dtype):
-    """Halves of an odd inner dimension differ by one, and the shorter may need more: 512 is one piece, 513 are two."""
+    """Halves of an odd inner dimension differ by one, and the shorter may need more: 768 are one piece, 769 two."""
     whole = _kernel.workspace_bytes((n, m, p), dtype, scheme, explicit_levels=levels, threads=2)
     if min(n, m, p) >> levels == 0:
         return  # the recursion ends before
@@ -151,7 +151,7 @@ def test_workspace_holds_every_leaf(n, m, p, levels, scheme, dtype):
 @pytest.mark.parametrize("levels", [1, 2, 3])
 def test_halves_on_both_sides_of_whole_pieces(levels):
     rng = np.random.default_rng(levels)
-    for m in (2**levels * 512 + 1, 2**levels * 513 - 1, 2**levels * 1024 + 1):
+    for m in (2**levels * 768 + 1, 2**levels * 769 - 1, 2**levels * 1280 + 1):
         a, b = rng.integers(-3, 4, (130, m)).astype(np.float32), rng.integers(-3, 4, (m, 600)).astype(np.float32)
         out = np.empty((130, 600), np.float32)
         _kernel.multiply(a, b, out, catalog["strassen"], explicit_levels=levels, threads=1)

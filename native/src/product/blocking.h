@@ -8,8 +8,8 @@
 namespace grokkit {
 
 /* Rows and vectors of the register tile: rows x vectors accumulators, `vectors` of B and one broadcast entry of A must
- * fit the register file. `inner` entries of a row of A are packed at a time (a panel of A stays in the first cache),
- * `block_bytes` of B (a block stays in the second). */
+ * fit the register file. `inner` entries of a row of A are packed at a time, or half as many more (a panel of A stays in the
+ * first cache), `block_bytes` of B (a block stays in the second). */
 struct Tile {
     int rows, vectors;
     int64_t inner, block_bytes;
@@ -33,8 +33,9 @@ template <class T> struct Blocking {
     static constexpr int rows = std::is_floating_point_v<T> ? tile.rows : 4;
     static constexpr int vectors = tile.vectors;
     static constexpr int columns = tile.vectors * lanes;            // of the register tile
-    static constexpr int64_t inner = tile.inner;                    // packed at a time
-    static constexpr int64_t width = tile.block_bytes / int64_t(sizeof(T)) / inner / columns * columns;  // columns of a block of B
+    static constexpr int64_t inner = tile.inner;                    // packed at a time, about
+    static constexpr int64_t most_inner = inner + inner / 2;
+    static constexpr int64_t block = tile.block_bytes / int64_t(sizeof(T));   // entries of a block of B
 };
 
 }  // namespace grokkit

@@ -26,10 +26,11 @@ template <class T> struct Cuts {
     Cuts(int64_t m, int64_t k, int64_t n) : rows(m), inner(k), columns(n) {
         m = std::max<int64_t>(m, 1), k = std::max<int64_t>(k, 1), n = std::max<int64_t>(n, 1);
         constexpr int64_t lanes = Blocking<T>::lanes, tile = Blocking<T>::columns;
-        pieces = (k + Blocking<T>::inner - 1) / Blocking<T>::inner;
+        pieces = std::max<int64_t>((k + Blocking<T>::inner / 2 - 1) / Blocking<T>::inner, 1);   // the nearest number
         inner_piece = rounded((k + pieces - 1) / pieces, std::max(lanes, unrolled));
         pieces = (k + inner_piece - 1) / inner_piece;
-        column_pieces = (n + Blocking<T>::width - 1) / Blocking<T>::width;
+        const int64_t width = std::max(Blocking<T>::block / inner_piece / tile, int64_t(1)) * tile;
+        column_pieces = (n + width - 1) / width;
         column_piece = rounded((n + column_pieces - 1) / column_pieces, tile);
         column_pieces = (n + column_piece - 1) / column_piece;
         groups = (m + group_rows - 1) / group_rows;

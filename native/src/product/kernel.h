@@ -143,7 +143,7 @@ template <class T> class Ahead {
 
   private:
     static constexpr int64_t tile_bytes = Blocking<T>::columns * int64_t(sizeof(T));
-    static constexpr int64_t most = Blocking<T>::inner / unrolled, room = 2048;
+    static constexpr int64_t most = Blocking<T>::most_inner / unrolled, room = 2048;
     const char *near() const { return reinterpret_cast<const char *>(now_); }   // costs nothing
 
     int64_t steps_ = 0, corners_ = 0, lines_ = 0, used_ = 0;

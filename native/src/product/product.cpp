@@ -170,7 +170,7 @@ template <class T> class FusedLeaf {
 };
 
 /* Room for the leaves below the explicit levels. Rows and columns are halved downwards; the inner dimension is halved
- * both ways, and what packing needs is not monotone in it: 513 entries are cut into two pieces, 512 are one. A recursion
+ * both ways, and what packing needs is not monotone in it: 769 entries are cut into two pieces, 768 are one. A recursion
  * may end early, so every depth counts. */
 template <class T> int64_t leaf_entries(const Shape &shape, int64_t rows, int64_t inner, int64_t columns, int levels, int threads) {
     int64_t most = 0, longer = inner, shorter = inner;

@@ -62,7 +62,7 @@ def work(shape: tuple[int, int, int], dtype: Any, split: Split, layout: Layout =
         left, right = (_TRANSPOSED[name] for name in (right, left))
     leaves = 7**split.explicit_levels
     rows, columns = -(-n // sizes.rows) * sizes.rows, -(-p // sizes.columns) * sizes.columns
-    pieces = -(-m // sizes.inner)
+    pieces = inner_pieces(m, sizes.inner)
     amounts = np.array([
         2.0 * len(factors.u) * rows * m * columns,
         u * n * m * {"row": 1.0, "column": ALONG, "strided": STRIDED}[left],
@@ -78,6 +78,11 @@ def work(shape: tuple[int, int, int], dtype: Any, split: Split, layout: Layout =
 
 
 _TRANSPOSED: Final = {"row": "column", "column": "row", "strided": "strided"}
+
+
+def inner_pieces(inner: int, usual: int) -> int:
+    """Pieces in which the kernel takes an inner dimension: each as near as can be to the usual length."""
+    return max((inner + usual // 2 - 1) // usual, 1)
 
 
 def _explicit_entries(shape: tuple[int, int, int], levels: int) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 
 from grokkit import _native
 from grokkit.execution import _kernel
-from grokkit.execution._cost import ROWS, Layout, Split, block_shape, leaf_shape
+from grokkit.execution._cost import ROWS, Layout, Split, block_shape, inner_pieces, leaf_shape
 from grokkit.execution._profile import Prices, current_profile
 from grokkit.execution._threads import threads_for
 from grokkit.scheme import (
@@ -230,8 +230,9 @@ def _leaf_error(inner: int, dtype: np.dtype[Any]) -> float:
     A rounding of a sum s has variance about .18 u² s² (s spread evenly over an octave of mantissas); along a chain of c
     terms of variance one that makes .09 c² u² beside a result of variance c.
     """
-    chain = min(max(inner, 1), _kernel.tile(np.dtype(np.float64) if dtype not in _kernel.TYPES else dtype).inner)
-    pieces = -(-max(inner, 1) // chain)
+    usual = _kernel.tile(np.dtype(np.float64) if dtype not in _kernel.TYPES else dtype).inner
+    pieces = inner_pieces(inner, usual)
+    chain = -(-max(inner, 1) // pieces)
     return unit_roundoff(dtype) * math.sqrt(0.09 * chain + 0.09 * (pieces - 1)) if dtype.kind in "fc" else 0.0
 
 
