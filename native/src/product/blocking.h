@@ -8,8 +8,9 @@
 namespace grokkit {
 
 /* Rows and vectors of the register tile: rows x vectors accumulators, `vectors` of B and one broadcast entry of A must
- * fit the register file. `inner` entries of a row of A are packed at a time, or half as many more (a panel of A stays in the
- * first cache), `block_bytes` of B (a block stays in the second). */
+ * fit the register file. `inner` entries of a row of A are packed at a time, or up to half as many more (a panel of A stays
+ * in the first cache; the longest one in float64 exceeds it by an eighth where that cache has 32 KiB, which costs nothing
+ * that could be measured), `block_bytes` of B (a block stays in the second). */
 struct Tile {
     int rows, vectors;
     int64_t inner, block_bytes;
