@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from grokkit.scheme import InvalidInput
+
+STEP: Final = 0.01
+"""Seconds for which threads are watched."""
+IDLE: Final = 0.1
+"""A share of one processor: threads that use less are idle."""
 
 
 @cache
@@ -45,3 +51,17 @@ def threads_for(wish: Any) -> int:
 def vendor_limited(threads: int | None) -> AbstractContextManager[Any]:
     """The vendor BLAS limited to `threads` threads; None leaves it alone."""
     return nullcontext() if threads is None else _controller().limit(limits=threads)
+
+
+def wait_for_idle_threads(limit: float = 0.5) -> None:
+    """Return when the other threads of this process have come to rest, or after `limit` seconds.
+
+    The threads of a vendor BLAS go on spinning when their product is done: OpenBLAS's for 0.11 s, libgomp's for some
+    0.01 s (measured). What is timed on several threads before they rest shares its processors with them.
+    """
+    start = time.perf_counter()
+    while (before := time.perf_counter()) - start < limit:
+        used = time.process_time()
+        time.sleep(STEP)
+        if time.process_time() - used < IDLE * (time.perf_counter() - before):
+            return

@@ -12,7 +12,7 @@ import numpy as np
 from grokkit.execution import _kernel
 from grokkit.execution._cost import Split, vendor_work, work
 from grokkit.execution._profile import Prices, Profile, forget_profile, machine_name, profile_path
-from grokkit.execution._threads import processors, vendor_limited
+from grokkit.execution._threads import processors, vendor_limited, wait_for_idle_threads
 from grokkit.scheme import InvalidInput, Scheme, expand
 from grokkit.scheme import write_atomically as write
 from grokkit.scheme.catalog import catalog, standard
@@ -25,8 +25,6 @@ SHAPES: Final = (
 MIN_ROUNDS: Final = 3
 USUAL: Final = (1.0, 25.0, 45.0, 50.0, 20.0)
 """Prices of `WORK` where nothing else is known, in flops of the kernel (AVX2, cores of 2020 to 2024)."""
-SETTLE: Final = 0.05
-"""Seconds before a timing on several threads: a vendor's idle threads spin about half as long."""
 TRUST: Final = 0.07
 """Weight of `USUAL`: a case times some 5 % off, a usual price is some 70 % off."""
 
@@ -133,7 +131,8 @@ def _measure(
         for index in rng.permutation(len(cases)):
             name, shape, split = cases[index]
             a, b, out = operands[shape]
-            time.sleep(SETTLE if threads > 1 else 0.0)
+            if threads > 1:
+                wait_for_idle_threads()
             if split is not None:
                 begin = time.perf_counter()
                 _kernel.multiply(a, b, out, split.scheme, explicit_levels=split.explicit_levels, threads=threads)

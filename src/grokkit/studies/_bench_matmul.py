@@ -16,7 +16,7 @@ from grokkit.studies._bench_contenders import BASELINES, OURS, Product, find_bas
 from grokkit.studies._bench_memory import check_memory
 from grokkit.studies._bench_peak import Peak, measured_peak
 from grokkit.studies._bench_results import LEAF, CaseResult
-from grokkit.studies._bench_rounds import SETTLE, time_rounds
+from grokkit.studies._bench_rounds import rest, time_rounds
 
 
 class WrongAnswer(ArithmeticError):
@@ -92,7 +92,7 @@ def _measured(
         rng,
         seconds=timing.seconds,
         min_rounds=timing.min_rounds,
-        settle=SETTLE if case.threads > 1 else 0.0,
+        before=rest(case.threads),
         clock=CLOCKS[timing.clock],
         progress=progress,
     )

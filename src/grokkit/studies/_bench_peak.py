@@ -11,7 +11,7 @@ import numpy as np
 
 from grokkit.studies._bench_case import CLOCKS, Case, Timing
 from grokkit.studies._bench_contenders import BASELINES, Product
-from grokkit.studies._bench_rounds import SETTLE, time_rounds
+from grokkit.studies._bench_rounds import rest, time_rounds
 
 SIZES: Final = (256, 384, 512, 768)
 """Of the products that are tried."""
@@ -80,7 +80,7 @@ def _fastest(contenders: dict[str, Product], threads: int, timing: Timing) -> di
         np.random.default_rng(timing.seed),
         seconds=min(SECONDS, timing.seconds),
         min_rounds=timing.min_rounds,
-        settle=SETTLE if threads > 1 else 0.0,
+        before=rest(threads),
         clock=CLOCKS[timing.clock],
     )
     return {name: min(values) for name, values in times.items()}
