@@ -355,6 +355,7 @@ def test_the_hook_of_the_native_kernel(monkeypatch):
             torch.mm(a, b, out=out)
         return True if len(seen) % 2 else None
 
+    monkeypatch.setattr("grokkit.torch._matmul.SMALL", 0)
     monkeypatch.setattr(_policy, "SMALLEST_PRODUCT", 64)
     monkeypatch.setitem(_policy.LEAST, "cpu", 4)
     monkeypatch.setattr(_policy, "_cpu_gains", lambda n, m, p, dtype, accuracy: accuracy is None and min(n, m, p) >= 4)

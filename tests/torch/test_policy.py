@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from grokkit.scheme import InvalidInput
 from grokkit.torch import _policy
-from grokkit.torch._policy import AUTO, FLOATING, Plan, certainly_small, crossovers, planned, promising, wish
+from grokkit.torch._policy import AUTO, FLOATING, SMALL, Plan, certainly_small, crossovers, planned, promising, wish
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 AS_IT_IS = wish(AUTO, AUTO, None, None)
@@ -92,6 +92,7 @@ def test_what_is_certainly_small_is_torch_s(n, m, p):
         patch.setattr(_policy, "cpu_plan", lambda *sizes_and_type: SimpleNamespace(vendor=False))
         plan = planned(AS_IT_IS, (n, m, p), torch.float32, CPU)
     assert certainly_small(a, b) == (plan is None and m > 0)
+    assert plan is None or not promising(AS_IT_IS, a) or n * m * m * p >= SMALL
     assert not certainly_small(a.to("meta"), b) and not certainly_small(a.tolist() if a.numel() < 99 else None, b)
 
 

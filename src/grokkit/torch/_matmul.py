@@ -6,13 +6,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 from torch.overrides import handle_torch_function, has_torch_function
 
 from grokkit.scheme import Scheme
 from grokkit.torch._kernel import threads_set
 from grokkit.torch._operands import broadcast, regular, sizes_of
 from grokkit.torch._operator import product, product_into
-from grokkit.torch._policy import AUTO, Plan, Wish, certainly_small, planned, promising, wish
+from grokkit.torch._policy import AUTO, SMALL, Plan, Wish, certainly_small, planned, promising, wish
 
 
 def matmul(
@@ -72,7 +73,12 @@ def matmul(
     if has_torch_function((a, b, out)):
         options = {"out": out, "scheme": scheme, "levels": levels, "threads": threads, "accuracy": accuracy}
         return handle_torch_function(matmul, (a, b, out), a, b, **options)
-    if scheme is AUTO and levels is AUTO and threads is accuracy is None and certainly_small(a, b):
+    if (  # written out, and once more in `certainly_small`, as calls cost a microsecond each
+        scheme is AUTO and levels is AUTO and threads is None and accuracy is None
+        and isinstance(a, Tensor) and isinstance(b, Tensor)
+        and not is_compiling()  # sizes may be symbols
+        and (a.numel() * b.numel() < SMALL or certainly_small(a, b))
+    ):  # fmt: skip
         return torch.matmul(a, b) if out is None else torch.matmul(a, b, out=out)
     asked = wish(scheme, levels, threads, accuracy)
     plan = _plan(asked, a, b, autocast=out is None) if promising(asked, a) and regular(a, b) else None
@@ -119,7 +125,7 @@ def _accepts(out: Any, a: Tensor, b: Tensor) -> bool:
 
 
 def _torch_product(a: Any, b: Any, out: Any, threads: int) -> Any:
-    if not threads or torch.compiler.is_compiling():
+    if not threads or is_compiling():
         return torch.matmul(a, b) if out is None else torch.matmul(a, b, out=out)
     with threads_set(threads):
         return torch.matmul(a, b) if out is None else torch.matmul(a, b, out=out)

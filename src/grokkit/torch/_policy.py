@@ -185,3 +185,6 @@ def crossovers(text: str, default: Mapping[torch.dtype, int]) -> dict[torch.dtyp
 CROSSOVERS: Final = crossovers(os.environ.get(VARIABLE, ""), _DEFAULT_CROSSOVERS)
 LEAST: Final = {"cpu": 256} | ({"cuda": min(CROSSOVERS.values())} if CROSSOVERS else {})
 """The inner size, by device, below which nothing is predicted to gain."""
+SMALL: Final = min([SMALLEST_PRODUCT * LEAST["cpu"], *(side**4 for side in CROSSOVERS.values())])
+"""Entries of A times those of B, or N M M P, below which torch multiplies on any device. (To ask a tensor for more than
+the number of its entries costs a microsecond where the product before has emptied the caches.)"""
