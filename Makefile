@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO_OUT ?= grokkit-demo
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/src/*.cpp native/src/product/* native/include/*)
 
-.PHONY: demo test lint types layers unit doctest sanitize package bench clean help
+.PHONY: demo test lint types layers unit doctest sanitize package fuzz bench clean help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ sanitize: $(VENV)/test ## the native core under sanitizers, and for NEON under e
 
 package: $(VENV)/test ## build the wheel, install it alone, use it without torch
 	$(BIN)/python tests/check_package.py
+
+fuzz: $(VENV)/test ## read 10,000 mutated scheme files of every kind
+	$(BIN)/python tests/fuzz_readers.py
 
 bench: $(VENV)/test ## the measurements of docs/measurements.md (hours)
 	$(BIN)/python benchmarks/run_all.py

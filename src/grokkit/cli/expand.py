@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -23,6 +22,7 @@ from grokkit.cli._output import (
     proven,
     say_no,
 )
+from grokkit.cli._schemes import facts, read, split
 
 LARGEST_EXPANSION: Final = 10**8
 """Coefficients of an expanded scheme, at most."""
@@ -48,7 +48,10 @@ def register(app: typer.Typer) -> None:
 def expand(
     source: Annotated[
         str,
-        typer.Argument(help="A scheme file, a catalog name (strassen, 2x2x2:7), or a weight file.", metavar="SCHEME"),
+        typer.Argument(
+            help="A scheme file of any known format, FILE#NAME, a catalog name (strassen, 2x2x2:7), or a weight file.",
+            metavar="SCHEME",
+        ),
     ],
     levels: Annotated[
         int, typer.Option(help="Recursive steps of the expanded scheme.", metavar="N", min=0, max=32)
@@ -189,38 +192,27 @@ def _table(base: Any, sizes: list[int], dtype: str, pairs: int, seed: int) -> tu
 
 def _base(source: str, seed: int) -> tuple[Any, dict[str, Any] | None]:
     """The scheme to expand, proven; with metrics if it had to be found in weights."""
-    from grokkit import scheme as room
-    from grokkit.scheme.catalog import catalog
     from grokkit.studies import discover_expansion_operator
 
-    path = Path(source)
-    if not os.path.lexists(path):
-        try:
-            return catalog[source], None
-        except KeyError as error:
-            raise room.InvalidInput(f"grokkit expand: no file of that name, and {error.args[0]}") from None
-    if path.is_dir():
-        raise room.InvalidInput(f"{source}: a directory; give a scheme file, such as one in its schemes folder")
-    check_readable(path)
-    with path.open("rb") as stream:
-        looks_like_json = stream.read(1) in b"{["
-    if looks_like_json:
-        scheme = room.load(path)
-        room.verify(scheme)
-        return scheme, None
+    path, member = split(source)
+    if member or not path.is_file() or not _holds_weights(path):
+        return read(source, "expand").scheme, None
     operator, metrics = discover_expansion_operator(path, seed=seed)
     return operator.scheme, metrics
+
+
+def _holds_weights(path: Path) -> bool:
+    """Whether a file holds trained weights, in which a scheme must be found, rather than schemes."""
+    from grokkit.scheme import holds_weights
+
+    check_readable(path)
+    return holds_weights(path)
 
 
 def _facts(scheme: Any) -> dict[str, Any]:
     from grokkit import scheme as room
 
-    return {
-        "format": list(scheme.target.format),
-        "rank": scheme.rank,
-        "ring": str(scheme.ring),
-        "ternary": scheme.ternary,
-        "digest": scheme.digest,
+    return facts(scheme) | {
         "additions": room.additions(scheme).total,
         "growth_factor": as_float(room.growth_factor(scheme)),
     }

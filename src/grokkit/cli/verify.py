@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from grokkit.cli._output import Json, Verb, as_float, check_readable, one_line, plural, print_json
+from grokkit.cli._schemes import facts, split
 
 EXAMPLE = """\b
 Example:
   grokkit expand strassen --levels 2 --out s4.json
   grokkit verify s4.json
 
-The verdict on a file is exact, refuted (it is a scheme, and wrong) or unreadable (empty, cut off, or no scheme file).
+Read are grokkit's JSON, AlphaTensor archives (.npz), JSON with factor matrices, Maple TriadSets, Mathematica lists,
+text with three blocks of numbers, products of linear forms (.exp), equations, SMS triples and weight files
+with exact entries, recognized by their content. FILE#NAME is one scheme of a file of several.
 
-Exit status: 0 every file is exact; 1 one is refuted or unreadable; 2 one is missing, may not be read, or is a
+The verdict on a scheme is exact (over GF(p) where it holds only modulo p), refuted (it is a scheme, and wrong) or
+unreadable (empty, cut off, approximate, irrational, or no scheme).
+
+Exit status: 0 every scheme is exact; 1 one is refuted or unreadable; 2 a file is missing, may not be read, or is a
 directory, a pipe or a device."""
 
 
@@ -25,65 +32,87 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(
-    files: Annotated[list[Path], typer.Argument(help="Scheme files in grokkit's JSON.", metavar="FILE...")],
+    files: Annotated[list[str], typer.Argument(help="Scheme files of any known format.", metavar="FILE...")],
     json: Json = False,
 ) -> int:
     """Prove in exact arithmetic that schemes compute what they claim. Certificates in files are rechecked."""
-    for path in files:
+    sources = [split(name) for name in files]
+    for path, _ in sources:
         check_readable(path)  # what cannot be read is bad input, before anything is printed
-    results = [_check(path) for path in files]
+    results = []
+    for path, member in sources:
+        for row in _check(path, member):
+            results.append(row)
+            if not json:
+                print(_line(row), flush=True)
     if json:
         print_json({"results": results})
-    else:
-        for row in results:
-            print(_line(row))
     return 0 if all(row["verdict"] == "exact" for row in results) else 1
 
 
-def _check(path: Path) -> dict[str, Any]:
+def _check(path: Path, member: str) -> Iterator[dict[str, Any]]:
+    """A row for each scheme of a file."""
     from grokkit import scheme as room
 
-    row: dict[str, Any] = {"file": str(path), "verdict": "unreadable", "reason": "", "format": None}
-    row |= {"rank": None, "ring": None, "ternary": None, "digest": None}
+    empty: dict[str, Any] = {"file": str(path), "member": member, "verdict": "unreadable", "reason": "", "format": None}
+    empty |= {"rank": None, "ring": None, "ternary": None, "digest": None, "kind": None, "convention": None}
     try:
-        scheme, claimed = room.read_scheme(path)
-        row["format"] = list(scheme.target.format) if isinstance(scheme.target, room.MatrixProduct) else None
-        row |= {
-            "rank": scheme.rank,
-            "ring": str(scheme.ring),
-            "ternary": scheme.ternary,
-            "digest": scheme.digest,
-        }
-        certificate = room.verify(scheme)
-        if claimed is not None:
-            room.check_claim(claimed, certificate.to_json(), path)
-    except room.Refuted as error:
-        return row | {
-            "verdict": "refuted",
-            "reason": str(error),
-            "wrong": error.wrong,
-            "equations": error.equations,
-            "index": list(error.index),
-            "expected": room.rational_text(error.expected),
-            "found": room.rational_text(error.found),
-        }
+        file = room.SchemeFile(path)
     except room.InvalidInput as error:
-        return row | {"reason": str(error)}
-    return row | {
-        "verdict": "exact",
-        "equations": certificate.equations,
-        "additions": room.additions(scheme).total,
-        "growth_factor": as_float(room.growth_factor(scheme)),
-    }
+        yield empty | {"reason": str(error)}
+        return
+    for name in [member] if member else file.members:
+        row = empty | {"member": name}
+        try:
+            reading = file.read(name)
+        except room.Refuted as error:
+            yield (
+                row
+                | facts(error.scheme)
+                | {
+                    "verdict": "refuted",
+                    "reason": str(error),
+                    "wrong": error.wrong,
+                    "equations": error.equations,
+                    "index": list(error.index),
+                    "expected": room.rational_text(error.expected),
+                    "found": room.rational_text(error.found),
+                    "conventions": dict(error.conventions),
+                }
+            )
+        except room.InvalidInput as error:
+            yield row | {"reason": str(error)}
+        else:
+            scheme = reading.scheme
+            yield (
+                row
+                | facts(scheme)
+                | {
+                    "verdict": "exact",
+                    "kind": reading.kind,
+                    "convention": reading.convention,
+                    "also_modulo": list(reading.also_modulo),
+                    "equations": reading.certificate.equations,
+                    "additions": room.additions(scheme).total,
+                    "shared_additions": reading.program.additions if reading.program else None,
+                    "growth_factor": as_float(room.growth_factor(scheme)),
+                }
+            )
 
 
 def _line(row: dict[str, Any]) -> str:
-    if row["verdict"] == "exact":
-        n, m, p = row["format"]
-        kind = ", ternary" if row["ternary"] else ""
-        return one_line(
-            f"{row['file']}: exact: <{n},{m},{p};{row['rank']}> over {row['ring']}{kind}, "
-            f"{plural(row['equations'], 'equation')}, {plural(row['additions'], 'addition')}, "
-            f"sha256 {row['digest'][:16]}"
-        )
-    return one_line(f"{row['file']}: {row['verdict']}: {row['reason'].removeprefix(row['file'] + ': ')}")
+    where = f"{row['file']}#{row['member']}" if row["member"] else row["file"]
+    if row["verdict"] != "exact":
+        reason = row["reason"].removeprefix(row["file"] + ": ").removeprefix(row["member"] + ": ")
+        return one_line(f"{where}: {row['verdict']}: {reason}")
+    n, m, p = row["format"]
+    kind = ", ternary" if row["ternary"] else ""
+    shared = row["shared_additions"]
+    more = "" if shared is None else f" ({shared} with shared subexpressions)"
+    convention = "" if row["convention"] == "row by row" else f", read with {row['convention']}"
+    also = "".join(f", also modulo {prime}" for prime in row["also_modulo"])
+    return one_line(
+        f"{where}: exact: <{n},{m},{p};{row['rank']}> over {row['ring']}{kind}, "
+        f"{plural(row['equations'], 'equation')}, "
+        f"{plural(row['additions'], 'addition')}{more}, sha256 {row['digest'][:16]}{convention}{also}"
+    )

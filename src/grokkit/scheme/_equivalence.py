@@ -173,6 +173,58 @@ def stabilizer(a: Scheme) -> list[Equivalence] | Undecided:
     return Undecided(search.gap) if search.gap else found
 
 
+def frames_of(a: Scheme) -> tuple[list[Matrix], list[Matrix], list[Matrix]] | Undecided:
+    """For each of P, Q and R the bases in which some directions of the rank-one factors are the standard frame.
+
+    Which directions are taken depends on nothing that a sandwiching changes: those of the colors that leave the
+    fewest ordered frames. So the bases of a sandwiched scheme are those of the scheme, followed by the inverse.
+    """
+    geometry = _Geometry(a)
+    ((_, colors),) = _refine([geometry])
+    bases = []
+    for which, size in enumerate(geometry.sizes):
+        found = _canonical_frames(geometry, colors, which, size)
+        if isinstance(found, Undecided):
+            return found
+        bases.append(found)
+    return bases[0], bases[1], bases[2]
+
+
+def _canonical_frames(
+    geometry: _Geometry, colors: dict[tuple[int, Point], int], which: int, size: int
+) -> list[Matrix] | Undecided:
+    if size == 1:
+        return [exact.identity(1)]
+    choices = []
+    for space, (_, _, _, index, direct) in enumerate(_SPACES):
+        if index == which:
+            classes: dict[int, list[Point]] = defaultdict(list)
+            for x in geometry.points[space]:
+                classes[colors[space, x]].append(x)
+            for sequence in itertools.combinations_with_replacement(sorted(classes), size + 1):
+                cost = math.prod(len(classes[color]) for color in sequence)
+                if all(len(classes[color]) >= count for color, count in Counter(sequence).items()):
+                    choices.append((cost, space, direct, sequence, classes))
+    choices.sort(key=lambda choice: choice[:4])
+    tried = 0
+    for cost, _, direct, sequence, classes in choices:
+        if tried + cost > FRAME_BUDGET:
+            return Undecided(f"more than {FRAME_BUDGET} frames for {'PQR'[which]}")
+        tried += cost
+        found = []
+        for points in itertools.product(*(classes[color] for color in sequence)):
+            if len(set(points)) == len(points):
+                frame = _frame_matrix(points)
+                if frame is not None:
+                    forward = _inverse(frame)
+                    found.append(exact.primitive_matrix(forward if direct else exact.transpose(frame)))
+        if found:
+            return found
+    return Undecided(
+        f"the rank-one factors leave {'PQR'[which]} free: no {size + 1} of their directions are in general position"
+    )
+
+
 @final
 class _Geometry:
     """Directions of a scheme's rank-one factors, and the colors of slots and points."""

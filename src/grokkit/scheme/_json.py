@@ -50,12 +50,8 @@ def dumps(scheme: Scheme, certificate: Certificate | None = None) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def save(scheme: Scheme, path: str | os.PathLike[str], certificate: Certificate | None = None) -> None:
-    """Write a scheme file, whole or not at all. Law: ``load`` gives back an equal scheme.
-
-    Pass the `Certificate` to store it beside the factors; it is proven again on every load. Raises
-    `InvalidInput` if the file cannot be written or would be larger than `load` reads.
-    """
+def save_own(scheme: Scheme, path: str | os.PathLike[str], certificate: Certificate | None = None) -> None:
+    """Write a scheme file of grokkit's own, whole or not at all. See `grokkit.save`."""
     data = dumps(scheme, certificate).encode("ascii")
     if reason := oversized(data):
         raise InvalidInput(f"{path}: not written: {scheme.name} as JSON is {reason}")
@@ -63,11 +59,15 @@ def save(scheme: Scheme, path: str | os.PathLike[str], certificate: Certificate 
 
 
 def read_scheme(path: str | os.PathLike[str]) -> tuple[Scheme, dict[str, Any] | None]:
-    """The scheme in a file and the certificate it claims (unchecked). Proves nothing.
+    """The scheme in a file of grokkit's own and the certificate it claims (unchecked). Proves nothing.
 
     Raises `UnreadableFile` with the reason for anything that is not a well-formed scheme file.
     """
-    content = parse_json(read_bytes(path, MAX_JSON_BYTES), path)
+    return scheme_in(parse_json(read_bytes(path, MAX_JSON_BYTES), path), path)
+
+
+def scheme_in(content: Any, path: str | os.PathLike[str]) -> tuple[Scheme, dict[str, Any] | None]:
+    """The scheme in the parsed JSON of a file, and the certificate it claims (unchecked)."""
     if not isinstance(content, dict) or content.get("grokkit") != "scheme":
         raise UnreadableFile(f'{path}: not a grokkit scheme file (no "grokkit": "scheme")')
     version = content.get("version")
@@ -83,18 +83,11 @@ def read_scheme(path: str | os.PathLike[str]) -> tuple[Scheme, dict[str, Any] | 
         raise UnreadableFile(f"{path}: {error}") from None
 
 
-def load(path: str | os.PathLike[str]) -> Scheme:
-    """Read a scheme file. Loading is not proving: without a certificate in the file nothing is checked but
-    the form, and the scheme may compute anything; call `grokkit.verify`.
-
-    A certificate in the file is never trusted: the scheme is proven again and compared with it. Raises
-    `UnreadableFile` for a malformed file or a certificate that does not match its scheme, and `Refuted`
-    for a file that claims a certificate but is not exact.
-    """
+def load_own(path: str | os.PathLike[str]) -> Scheme:
+    """Read a scheme file of grokkit's own; a certificate in it is proven again, never trusted. See `grokkit.load`."""
     scheme, claimed = read_scheme(path)
     if claimed is not None:
-        proven = verify(scheme).to_json()
-        check_claim(claimed, proven, path)
+        check_claim(claimed, verify(scheme).to_json(), path)
     return scheme
 
 

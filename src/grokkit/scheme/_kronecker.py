@@ -15,13 +15,15 @@ from grokkit.scheme._target import MatrixProduct
 MAX_LEVELS: Final = 1024
 
 
-def _format(scheme: Scheme) -> tuple[int, int, int]:
+def format_of(scheme: Scheme) -> tuple[int, int, int]:
+    """(n, m, p) of a scheme for matrix products. Raises `InvalidInput` for another target."""
     if not isinstance(scheme.target, MatrixProduct):
-        raise InvalidInput(f"{scheme.name}: only schemes for matrix products can be expanded")
+        raise InvalidInput(f"{scheme.name}: only schemes for matrix products can be expanded and composed")
     return scheme.target.format
 
 
-def _common_ring(a: Scheme, b: Scheme) -> Ring:
+def common_ring(a: Scheme, b: Scheme) -> Ring:
+    """The ring of what is composed of both. Raises `InvalidInput` for different characteristics."""
     if a.ring == b.ring:
         return a.ring
     if a.ring.characteristic or b.ring.characteristic:
@@ -53,9 +55,9 @@ def compose(outer: Scheme, inner: Scheme) -> Scheme:
     >>> compose(catalog["strassen"], standard(1, 2, 3)).name
     '<2,4,6;42>'
     """
-    n1, m1, p1 = _format(outer)
-    n2, m2, p2 = _format(inner)
-    ring = _common_ring(outer, inner)
+    n1, m1, p1 = format_of(outer)
+    n2, m2, p2 = format_of(inner)
+    ring = common_ring(outer, inner)
     d = [x * y for x, y in zip(outer.denominators, inner.denominators, strict=True)]
     return Scheme(
         MatrixProduct(n1 * n2, m1 * m2, p1 * p2),
@@ -82,7 +84,7 @@ def expand(scheme: Scheme, levels: int) -> Scheme:
         raise InvalidInput(f"levels is {short(levels)}; a whole number of at least 0 is needed")
     if levels == 1:
         return scheme
-    _format(scheme)
+    format_of(scheme)
     if levels > MAX_LEVELS:
         raise InvalidInput(f"levels is {short(levels)}; at most {MAX_LEVELS} are expanded")
     if levels * np.log2(max(scheme.rank, 1)) > 32:

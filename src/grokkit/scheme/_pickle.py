@@ -106,12 +106,30 @@ def load(data: bytes, member: Callable[[str], bytes]) -> Any:
     return _Machine(data, member).run()
 
 
+def load_arrays(data: bytes) -> list[np.ndarray]:
+    """The numeric arrays in the pickle of a NumPy array of objects with one axis.
+
+    Raises `UnreadableFile`, or an exception of Python or NumPy where the pickle is malformed.
+    """
+    if len(data) > MAX_PICKLE_BYTES:
+        raise UnreadableFile(f"its pickle is larger than {MAX_PICKLE_BYTES // 2**20} MiB")
+    content = _Machine(data, _no_storage, objects=True).run()
+    if not isinstance(content, list) or not all(isinstance(item, np.ndarray) for item in content):
+        raise UnreadableFile("holds objects other than numeric arrays")
+    return content
+
+
+def _no_storage(key: str) -> bytes:
+    raise UnreadableFile("its pickle asks for a storage, and an array has none")
+
+
 @final
 class _Machine:
     """A stack, the stacks below each mark, and a memo."""
 
-    def __init__(self, data: bytes, member: Callable[[str], bytes]):
+    def __init__(self, data: bytes, member: Callable[[str], bytes], objects: bool = False):
         self._data = data
+        self._objects = objects
         self._at = 0
         self._member = member
         self._flat: dict[_Storage, np.ndarray] = {}
@@ -329,6 +347,9 @@ class _Machine:
         target.done = True
         if target.value is None:
             _, shape, dtype, fortran, raw = state
+            if self._objects and type(dtype) is _Built and dtype.value == "|O":
+                target.value = self._arrays(shape, raw)
+                return
             target.value = self._array(shape, dtype, raw, "F" if fortran is True else "C")
         else:
             order = state[1]
@@ -347,7 +368,17 @@ class _Machine:
         self._spend(len(text))
         return text.encode("latin1")
 
+    def _arrays(self, shape: Any, content: Any) -> list[np.ndarray]:
+        """What an array of objects holds: numeric arrays that are already complete."""
+        built = content if type(content) is list else []
+        arrays: list[Any] = [item.value if type(item) is _Built else None for item in built]
+        if shape != (len(arrays),) or not all(type(array) is np.ndarray for array in arrays):
+            raise UnreadableFile("holds an array of objects other than numeric arrays")
+        return arrays
+
     def _dtype(self, name: Any, *_: Any) -> _Built:
+        if self._objects and type(name) is str and name.lstrip("|") in ("O", "O8"):
+            return _Built("|O")
         if type(name) is not str or name.lstrip("<>|=") not in _NUMPY:
             raise UnreadableFile(f"holds an array of dtype {short(name)}")
         return _Built((name[0] if name[0] in "<>" else "|") + name.lstrip("<>|="))
@@ -402,7 +433,7 @@ class _Machine:
     def _plain(self, content: Any, seen: dict[int, Any]) -> Any:
         """Content without what was left in the making; what is shared stays shared."""
         if type(content) is _Built:
-            return content.value if isinstance(content.value, np.ndarray) else None
+            return content.value if isinstance(content.value, np.ndarray | list) else None
         if type(content) not in _CONTAINERS:
             return None if type(content) in (_Name, _Storage) else content
         if id(content) not in seen:

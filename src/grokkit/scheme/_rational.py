@@ -84,6 +84,25 @@ def inverse(a: Matrix) -> Matrix | None:
     return tuple(tuple(row[size:]) for row in rows)
 
 
+def determinant(a: Matrix) -> Fraction:
+    """The determinant, by elimination."""
+    rows, result = [list(row) for row in a], Fraction(1)
+    for column in range(len(rows)):
+        pivot = next((r for r in range(column, len(rows)) if rows[r][column]), None)
+        if pivot is None:
+            return Fraction(0)
+        if pivot != column:
+            rows[column], rows[pivot], result = rows[pivot], rows[column], -result
+        lead = rows[column]
+        result *= lead[column]
+        for row in rows[column + 1 :]:
+            factor = row[column] / lead[column]
+            if factor:
+                for at in range(column, len(rows)):
+                    row[at] -= factor * lead[at]
+    return result
+
+
 def primitive(x: Iterable[Fraction]) -> tuple[int, ...]:
     """The point of projective space: coprime integers, first nonzero one positive; zeros stay zero.
 

@@ -78,6 +78,8 @@ class Refuted(ArithmeticError):
 
     Attributes
     ----------
+    scheme:
+        The scheme.
     index:
         (i, j, k) of the first wrong tensor entry in lexicographic order, counted from 0 in the
         flattenings of A, B and C.
@@ -85,9 +87,14 @@ class Refuted(ArithmeticError):
         The entry's value in the target and in the scheme, as exact rationals (integers over GF(p)).
     wrong, equations:
         How many of the tensor equations fail, and how many there are.
+    conventions:
+        Where factors from a file were tried under several conventions: each, with how many equations fail.
     """
 
+    conventions: tuple[tuple[str, int], ...] = ()
+
     def __init__(self, scheme: Scheme, index: tuple[int, int, int], expected: Any, found: Any, wrong: int):
+        self.scheme = scheme
         self.index = index
         self.expected = expected
         self.found = found
@@ -100,6 +107,13 @@ class Refuted(ArithmeticError):
             f"(tensor entry {index[0]}, {index[1]}, {index[2]}) is {values}; "
             f"{wrong} of {self.equations} equations fail"
         )
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if not self.conventions:
+            return text
+        others = ", ".join(f"{name} {wrong}" for name, wrong in self.conventions)
+        return f"{text}; no convention makes it exact (wrong equations: {others})"
 
 
 def rational_text(number: Fraction | int) -> str:
@@ -129,11 +143,7 @@ def verify(scheme: Scheme) -> Certificate:
     >>> verify(catalog["strassen"]).equations
     64
     """
-    if scheme.target.nonzeros > MAX_NONZEROS:
-        raise InvalidInput(
-            f"{scheme.name}: the target has {scheme.target.nonzeros} nonzero entries, more than "
-            f"{MAX_NONZEROS}; prove its factors before composing them"
-        )
+    check_size(scheme.target)
     equations = _Equations.of(scheme)
     way, work, limit = equations.cheapest()
     if work > limit:
@@ -154,6 +164,15 @@ def verify(scheme: Scheme) -> Certificate:
         version=__version__,
         _token=_ISSUED_BY_VERIFY,
     )
+
+
+def check_size(target: Target) -> None:
+    """Raise `InvalidInput` for a target of more entries than are written out."""
+    if target.nonzeros > MAX_NONZEROS:
+        raise InvalidInput(
+            f"the target {target.name} has {target.nonzeros} nonzero entries, more than {MAX_NONZEROS}; "
+            "prove the factors of the scheme before composing them"
+        )
 
 
 @final

@@ -15,8 +15,10 @@ import tokenize
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 from typing import Any, Final, final
 
@@ -104,34 +106,79 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """
     data = read_bytes(path)
     try:
-        if data[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return weights_in(data)
+    except InvalidInput as error:
+        raise UnreadableFile(f"{path}: {error}") from None
+
+
+def is_archive(data: bytes) -> bool:
+    """Whether the bytes of a file begin as a zip archive does."""
+    return data[:4] in (b"PK\x03\x04", b"PK\x05\x06")
+
+
+def is_weight_file(data: bytes) -> bool:
+    """Whether the bytes of a file begin as those of a weight file do, or of a pickle, which is then refused."""
+    return is_archive(data) or _is_safetensors(data) or _BARE_PICKLE.match(data) is not None
+
+
+def _is_safetensors(data: bytes) -> bool:
+    return len(data) > 9 and data[8:9] == b"{" and int.from_bytes(data[:8], "little") < len(data)
+
+
+@contextmanager
+def _damaged(kind: str) -> Iterator[None]:
+    """What goes wrong in a malformed file, as `UnreadableFile`; complaints that are clear already pass."""
+    try:
+        yield
+    except InvalidInput:
+        raise
+    except _MALFORMED as error:
+        raise UnreadableFile(f"damaged or not {kind} ({_reason(error)})") from None
+
+
+def weights_in(data: bytes) -> dict[str, np.ndarray]:
+    """All arrays in the bytes of a weight file; see `read_weights`. Raises `UnreadableFile` without a path."""
+    with _damaged("a weight file"):
+        if is_archive(data):
             content = _read_zip(data)
-        elif len(data) > 9 and data[8:9] == b"{" and int.from_bytes(data[:8], "little") < len(data):
+        elif _is_safetensors(data):
             content = _read_safetensors(data)
         elif _BARE_PICKLE.match(data):
             raise UnreadableFile("a bare pickle, which can run code; save it with torch.save or numpy.savez")
         else:
             raise UnreadableFile("neither a .pt, .npz nor .safetensors file")
         arrays = _flatten(content)
-    except InvalidInput as error:
-        raise UnreadableFile(f"{path}: {error}") from None
-    except _MALFORMED as error:
-        raise UnreadableFile(f"{path}: damaged or not a weight file ({_reason(error)})") from None
     if not arrays:
-        raise UnreadableFile(f"{path}: holds no arrays")
+        raise UnreadableFile("holds no arrays")
     return arrays
+
+
+def npz_members(data: bytes) -> dict[str, Callable[[], Any]] | None:
+    """For each array of an `.npz` archive, by name, what reads it; None for an archive of another kind.
+
+    An array of objects is read as a list of numeric arrays, and refused if it is anything else. Nothing is unpacked
+    before it is asked for. Raises `UnreadableFile`, and so do the functions.
+    """
+
+    def read(name: str) -> Any:
+        with _damaged("an .npz file"), _open_archive(data) as archive:
+            return _read_npy(archive.read(name), objects=True)
+
+    with _damaged("an archive"), _open_archive(data) as archive:
+        names = archive.namelist()
+    if not names or not all(name.endswith(".npy") for name in names):
+        return None
+    return {name[:-4]: partial(read, name) for name in names}
 
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """All arrays of an `.npz` file, without any pickle. Raises `UnreadableFile` or `OSError`."""
     data = read_bytes(path)
     try:
-        with _open_archive(data) as archive:
+        with _damaged("an .npz file"), _open_archive(data) as archive:
             return _read_npz(archive)
-    except UnreadableFile as error:
+    except InvalidInput as error:
         raise UnreadableFile(f"{path}: {error}") from None
-    except _MALFORMED as error:
-        raise UnreadableFile(f"{path}: damaged or not an .npz file ({_reason(error)})") from None
 
 
 def find_factors(weights: Mapping[str, Any], where: str = "weights") -> Weights:
@@ -371,7 +418,8 @@ def _read_npz(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
     return {name[:-4]: _read_npy(archive.read(name)) for name in names}
 
 
-def _read_npy(data: bytes) -> np.ndarray:
+def _read_npy(data: bytes, objects: bool = False) -> Any:
+    """The array in a `.npy` file; with `objects`, the list of arrays that an array of objects holds."""
     stream = io.BytesIO(data)
     version = np.lib.format.read_magic(stream)
     read_header = {
@@ -383,6 +431,8 @@ def _read_npy(data: bytes) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the parser, about the file's text
         shape, fortran, dtype = read_header(stream)
+    if dtype.hasobject and objects:
+        return _pickle.load_arrays(data[stream.tell() :])
     if dtype.hasobject:
         raise UnreadableFile("holds object arrays, which are pickles; save numeric arrays")
     if (

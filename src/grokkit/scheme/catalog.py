@@ -6,50 +6,32 @@ Crystallization never imports this module (an import contract and a test hold it
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Final, final
 
-import numpy as np
-
+from grokkit.scheme._construct import Construction, construct
 from grokkit.scheme._errors import InvalidInput
 from grokkit.scheme._files import short
-from grokkit.scheme._json import load
-from grokkit.scheme._scheme import MAX_FACTOR_ENTRIES, Provenance, Scheme
+from grokkit.scheme._json import load_own
+from grokkit.scheme._scheme import Scheme
+from grokkit.scheme._standard import standard
 from grokkit.scheme._target import MatrixProduct
 from grokkit.scheme._verify import verify
 
+__all__ = ["Catalog", "catalog", "standard"]
+
 _STORED: Final = {"strassen": "2x2x2:7", "winograd": "2x2x2:7"}
 """Names of the stored schemes and their keys; the first of a key is the one that the key gives."""
-
-
-def standard(n: int, m: int, p: int) -> Scheme:
-    """The schoolbook algorithm of <n,m,p>: n·m·p products of one entry of A by one of B.
-
-    >>> standard(2, 2, 2).rank
-    8
-    """
-    target = MatrixProduct(n, m, p)
-    rank = target.nonzeros
-    a, b, c = target.shape
-    if rank * max(a, b, c) > MAX_FACTOR_ENTRIES:
-        raise InvalidInput(f"the standard algorithm of {target.name} has {rank} products: too large to store")
-    index, _ = target.entries
-    slots = np.arange(rank)
-    u, v, w = (np.zeros(shape, dtype=np.int64) for shape in ((rank, a), (rank, b), (c, rank)))
-    u[slots, index[:, 0]] = 1
-    v[slots, index[:, 1]] = 1
-    w[index[:, 2], slots] = 1
-    return Scheme(target, u, v, w, provenance=Provenance("standard algorithm"))
 
 
 @cache
 def _stored(name: str) -> Scheme:
     # Stored files carry no certificate: each is proven on first use, so that a changed file is not served.
     with resources.as_file(resources.files("grokkit.scheme") / "data" / f"{name}.json") as path:
-        scheme = load(Path(path))
+        scheme = load_own(Path(path))
     verify(scheme)
     return scheme
 
@@ -114,6 +96,20 @@ class Catalog:
             and (ring != "Z" or str(scheme.ring) == "Z")
         ]
         return min(fitting, key=lambda scheme: scheme.rank)
+
+    def schemes(self) -> list[Scheme]:
+        """Every stored scheme."""
+        return [_stored(name) for name in _STORED]
+
+    def construct(self, target: str | MatrixProduct, *, ring: str = "Q", more: Iterable[Scheme] = ()) -> Construction:
+        """The cheapest construction of a format up to 16x16x16 from the stored schemes and `more`; see
+        `grokkit.scheme.construct`. Its ``build()`` gives the scheme.
+
+        >>> catalog.construct("4x4x4").rank
+        49
+        """
+        form = target if isinstance(target, str) else target.format
+        return construct(form, [*self.schemes(), *more], ring)
 
 
 catalog: Final = Catalog()

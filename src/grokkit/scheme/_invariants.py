@@ -1,0 +1,155 @@
+"""Numbers that no change of bases, slot order or scales alters, and what they say of the solutions nearby."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+
+from grokkit.scheme import _rational as exact
+from grokkit.scheme._equivalence import Undecided, stabilizer
+from grokkit.scheme._errors import InvalidInput
+from grokkit.scheme._ring import MAX_CHARACTERISTIC
+from grokkit.scheme._scheme import Scheme
+from grokkit.scheme._symmetry import slot_matrices
+from grokkit.scheme._target import MatrixProduct
+
+PRIME: Final = 2**31 - 1
+"""The Jacobian's rank is computed modulo this prime; it can only be too small there, with odds of some 10⁻⁶."""
+MAX_JACOBIAN: Final = 2**22
+"""Largest number of entries of a Jacobian that is eliminated."""
+
+
+@final
+@dataclass(frozen=True)
+class Invariants:
+    """What `invariants` computes.
+
+    Attributes
+    ----------
+    ranks:
+        How often each triple of matrix ranks (of u, v, w) occurs among the slots, sorted.
+    parameters:
+        Entries of U, V and W: r (nm + mp + np).
+    jacobian_rank:
+        Rank of the derivative of all tensor equations at the scheme.
+    gauge:
+        Dimension of the orbit's group: 2 r scalings and (n² − 1) + (m² − 1) + (p² − 1) from PGL(n) × PGL(m) × PGL(p).
+    excess:
+        parameters − jacobian_rank − gauge. At 0 the solutions near the scheme are its orbit and nothing else: it is
+        isolated up to gauge. Above, it bounds the dimension of a family from above. (Below 0 the group acts with a
+        stabilizer of positive dimension.)
+    stabilizer:
+        Order of the group of sandwichings over Q that map the scheme to itself; None where it is not decided.
+    """
+
+    ranks: tuple[tuple[tuple[int, int, int], int], ...]
+    parameters: int
+    jacobian_rank: int
+    gauge: int
+    stabilizer: int | None
+
+    @property
+    def tangent_dimension(self) -> int:
+        """Dimension of the space of first-order deformations: parameters − jacobian_rank."""
+        return self.parameters - self.jacobian_rank
+
+    @property
+    def excess(self) -> int:
+        return self.tangent_dimension - self.gauge
+
+
+def invariants(scheme: Scheme) -> Invariants:
+    """Ranks, Jacobian and stabilizer of a scheme for a matrix product.
+
+    For <2,2,2;7>: 84 parameters, Jacobian rank 61, so 23 dimensions of first-order deformations; 14 scalings and 9
+    from PGL(2)³ account for all of them, so near Strassen's scheme there are only its own gauge copies, as de Groote
+    (1978) proves globally. The Jacobian's rank is exact: it is computed modulo 2³¹ − 1 where that gives
+    full agreement with the gauge from below, and the orbit bounds it from above.
+
+    >>> from grokkit.scheme.catalog import catalog
+    >>> found = invariants(catalog["strassen"])
+    >>> found.parameters, found.jacobian_rank, found.gauge, found.excess, found.stabilizer
+    (84, 61, 23, 0, 6)
+    """
+    if not isinstance(scheme.target, MatrixProduct):
+        raise InvalidInput(f"{scheme.name}: invariants are computed for schemes of matrix products")
+    n, m, p = scheme.target.format
+    derivative = jacobian_rank(scheme)  # first: it declines large schemes
+    sides = slot_matrices(scheme)
+    if scheme.ring.characteristic:
+        ranks = [
+            (_rank_modulo(np.array(a), q), _rank_modulo(np.array(b), q), _rank_modulo(np.array(c), q))
+            for q in (scheme.ring.characteristic,)
+            for a, b, c in zip(*(_integers(side) for side in sides), strict=True)
+        ]
+    else:
+        ranks = [(exact.rank(a), exact.rank(b), exact.rank(c)) for a, b, c in zip(*sides, strict=True)]
+    group = stabilizer(scheme)
+    return Invariants(
+        tuple(sorted(Counter(ranks).items())),
+        scheme.rank * sum(scheme.target.shape),
+        derivative,
+        2 * scheme.rank + n * n + m * m + p * p - 3,
+        None if isinstance(group, Undecided) else len(group),
+    )
+
+
+def _integers(side: list[exact.Matrix]) -> list[list[list[int]]]:
+    return [[[int(value) for value in row] for row in matrix] for matrix in side]
+
+
+def jacobian_rank(scheme: Scheme) -> int:
+    """Rank of the derivative of (U, V, W) ↦ Σ_r u_r ⊗ v_r ⊗ w_r, as a matrix of prod(shape) × r·sum(shape).
+
+    Over Q it is computed modulo 2³¹ − 1 (or the next smaller prime that divides no denominator); over GF(p), modulo p.
+    A rank modulo a prime never exceeds that over Q, and is smaller only where the prime divides all of its largest
+    minors.
+    """
+    a, b, c = scheme.target.shape
+    if a * b * c * scheme.rank * (a + b + c) > MAX_JACOBIAN:
+        raise InvalidInput(f"{scheme.name}: its Jacobian has more entries than are eliminated")
+    prime = scheme.ring.characteristic or PRIME
+    u, v, w = (
+        np.array([[int(x) * pow(int(d), -1, prime) % prime for x in row] for row in matrix], dtype=np.int64)
+        for matrix, d in zip((scheme.U, scheme.V, scheme.W.T), scheme.denominators, strict=True)
+    )
+    rows = []
+    for r in range(scheme.rank):
+        x, y, z = u[r], v[r], w[r]
+        yz, xz, xy = (np.outer(left, right) % prime for left, right in ((y, z), (x, z), (x, y)))
+        whole = slice(None)
+        rows.extend(_placed((a, b, c), (i, whole, whole), yz) for i in range(a))
+        rows.extend(_placed((a, b, c), (whole, j, whole), xz) for j in range(b))
+        rows.extend(_placed((a, b, c), (whole, whole, k), xy) for k in range(c))
+    return _rank_modulo(np.array(rows).reshape(len(rows), a * b * c), prime)
+
+
+def _placed(shape: tuple[int, int, int], where: tuple[int | slice, ...], values: np.ndarray) -> np.ndarray:
+    block = np.zeros(shape, dtype=np.int64)
+    block[where] = values
+    return block.ravel()
+
+
+def _rank_modulo(matrix: np.ndarray, prime: int) -> int:
+    """Rank of an integer matrix modulo a prime below 2³¹, by elimination."""
+    assert prime < MAX_CHARACTERISTIC or prime == PRIME
+    matrix = matrix.astype(np.int64) % prime
+    rank = 0
+    for column in range(matrix.shape[1]):
+        pivots = np.flatnonzero(matrix[rank:, column])
+        if not len(pivots):
+            continue
+        pivot = rank + int(pivots[0])
+        if pivot != rank:
+            matrix[[rank, pivot]] = matrix[[pivot, rank]]
+        lead = matrix[rank] * pow(int(matrix[rank, column]), -1, prime) % prime
+        matrix[rank] = lead
+        below = rank + 1 + np.flatnonzero(matrix[rank + 1 :, column])
+        matrix[below] = (matrix[below] - matrix[below, column, None] * lead % prime) % prime
+        rank += 1
+        if rank == matrix.shape[0]:
+            break
+    return rank
