@@ -126,7 +126,8 @@ def _usage(error: Any, given: Sequence[str]) -> str:
     if found and "input" in found[0] and repr(found[0]["input"]) not in message:
         message = f"{message.rstrip('.')}, not {str(found[0]['input'])[:80]!r}"
     context = getattr(error, "ctx", None)
-    named = given[:1] if given and given[0] in {each.name for each in app.registered_commands} else ()
+    verbs = {each.name for each in (*app.registered_commands, *app.registered_groups)}
+    named = given[:1] if given and given[0] in verbs else ()
     command = context.command_path if context is not None else " ".join(["grokkit", *named])
     return f"{command}: {message[:1].lower()}{message[1:].rstrip('.')}; see {command} --help"
 
