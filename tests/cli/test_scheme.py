@@ -71,7 +71,7 @@ def test_info(run, parsed, tmp_path):
         "all 64 equations proven",
         "84 parameters - 61",
         "order 6",
-        "7 over Q",
+        "7 (Q)",
     ):
         assert words in out
     assert (tmp_path / "s.svg").read_text().startswith("<svg")
@@ -132,7 +132,7 @@ def test_compose(run, parsed, tmp_path):
 def test_construct(run, parsed, tmp_path):
     code, out, _ = run("scheme", "construct", "4x4x4")
     assert code == 0
-    assert out.startswith("<4,4,4;49> = <2,2,2;7> (x) <2,2,2;7>") and "best known: 48 over Q" in out
+    assert out.startswith("<4,4,4;49> = <2,2,2;7> (x) <2,2,2;7>") and "best known: 48 (Q)" in out
     content = parsed("scheme", "construct", "3x2x5", "--out", tmp_path / "c.exp")
     assert load(tmp_path / "c.exp").rank == content["rank"] == 28
     code, out, _ = run("scheme", "construct", "3x3x3", "--table")

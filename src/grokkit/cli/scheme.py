@@ -170,7 +170,7 @@ def _print_facts(content: dict[str, Any]) -> None:
     if content["shared_additions"] is not None:
         rows.insert(3, ("shared", f"{content['shared_additions']} additions with the subexpressions of the file"))
     if content["best_known"]:
-        shown = ", ".join(f"{rank} over {ring}" for ring, rank in content["best_known"].items())
+        shown = ", ".join(f"{rank} ({ring})" for ring, rank in content["best_known"].items())
         rows.append(("best known", shown))
     found = content["invariants"]
     if found is not None:
@@ -407,7 +407,7 @@ def construct(
         return 0
     print("\n".join(plan.lineage()))
     if known:
-        print("best known: " + ", ".join(f"{rank} over {key}" for key, rank in known.items()))
+        print("best known: " + ", ".join(f"{rank} ({key})" for key, rank in known.items()))
     return 0
 
 

@@ -11,8 +11,8 @@ from grokkit.scheme._kronecker import format_of
 from grokkit.scheme._scheme import Scheme
 from grokkit.scheme._target import MatrixProduct
 
-CELL: Final = 7
-GAP: Final = 5
+CELL: Final = 12
+GAP: Final = 8
 POSITIVE: Final = "#1f6fb4"
 NEGATIVE: Final = "#c8452c"
 EMPTY: Final = "#eceef1"
@@ -84,7 +84,7 @@ def svg_picture(scheme: Scheme, columns: int = 6) -> str:
     parts = []
     for at, slot in enumerate(grids):
         x, y = (at % count) * step_x + GAP, (at // count) * step_y + 3 * GAP
-        parts.append(f'<text x="{x}" y="{y - 3}">{at + 1}</text>')
+        parts.append(f'<text x="{x}" y="{y - 5}">{at + 1}</text>')
         for grid in slot:
             parts += [
                 f'<rect x="{x + j * CELL}" y="{y + i * CELL}" width="{CELL - 1}" height="{CELL - 1}" '
@@ -97,7 +97,7 @@ def svg_picture(scheme: Scheme, columns: int = 6) -> str:
     title = escape(f"{scheme.name} over {scheme.ring}: factors of the {scheme.rank} products on A, B and C")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {count * step_x} {rows * step_y + GAP}" role="img" '
-        f'width="{count * step_x}" font-family="sans-serif" font-size="9" fill="#555"><title>{title}</title>'
+        f'width="{count * step_x}" font-family="sans-serif" font-size="11" fill="#555"><title>{title}</title>'
         + "".join(parts)
         + "</svg>"
     )

@@ -30,21 +30,20 @@ def draw_scheme(scheme: Scheme, path: str | Path, columns: int = 6) -> None:
     columns = min(columns, scheme.rank)
     rows = -(-scheme.rank // columns)
     n, m, p = scheme.target.format
-    widths = [m, p, p]
+    widths = [m, p, p, 0.7]  # and a gap
     figure = Figure(figsize=(1.0 + columns * 1.9, 0.9 + rows * 0.5 * max(1.2, max(n, m) / 2)), layout="constrained")
     FigureCanvasAgg(figure)
-    grid: Any = figure.subplots(rows, columns * 3, squeeze=False, width_ratios=widths * columns)
+    grid: Any = figure.subplots(rows, columns * 4, squeeze=False, width_ratios=widths * columns)
     for axis in grid.flat:
         axis.set_axis_off()
     for r in range(scheme.rank):
         for side, (row, shape) in enumerate(zip((u[r], v[r], w[:, r]), scheme.target.sides(), strict=True)):
-            axis = grid[r // columns, (r % columns) * 3 + side]
+            axis = grid[r // columns, (r % columns) * 4 + side]
             axis.pcolormesh(row.reshape(shape)[::-1], cmap=COLORS, vmin=-largest, vmax=largest, edgecolors="w", lw=0.5)
             axis.set_aspect("equal")
             if side == 0:
                 axis.set_title(f"{r + 1}", fontsize=8, loc="left", pad=2)
-            if r < columns:
-                axis.text(0.5, 1.02, "ABC"[side], transform=axis.transAxes, ha="center", va="bottom", fontsize=7)
+            axis.text(0.5, -0.05, "ABC"[side], transform=axis.transAxes, ha="center", va="top", fontsize=6)
     figure.suptitle(f"{scheme.name} over {scheme.ring}: blue is positive, red negative", fontsize=9)
     try:
         figure.savefig(path, dpi=150)
