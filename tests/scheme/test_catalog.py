@@ -45,7 +45,7 @@ def test_a_changed_stored_file_is_not_served(monkeypatch):
     strassen = catalog["strassen"]
     wrong = Scheme(strassen.target, strassen.U, strassen.V, -strassen.W)
     module = sys.modules["grokkit.scheme.catalog"]
-    monkeypatch.setattr(module, "load", lambda path: wrong)
+    monkeypatch.setattr(module, "load_own", lambda path: wrong)
     with pytest.raises(Refuted):
         module._stored.__wrapped__("strassen")
 

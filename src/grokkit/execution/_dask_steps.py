@@ -107,7 +107,7 @@ class GridPlan:
         """The steps that were asked for; chunks are cut until there are enough for them."""
         if not isinstance(scheme.target, MatrixProduct):
             raise InvalidInput(f"{scheme.name} is not a scheme for a matrix product")
-        if scheme.ring.characteristic:
+        if not scheme.ring.rational:
             raise InvalidInput(f"{scheme.name} holds only over {scheme.ring}, not for ordinary numbers")
         if isinstance(levels, bool) or not isinstance(levels, int | np.integer) or levels < 0:
             raise InvalidInput(f"levels is {levels!r}; a whole number of at least 0 is needed")

@@ -269,7 +269,7 @@ class _Recursion:
     def __init__(self, scheme: Scheme, ring: _Modulus):
         if not isinstance(scheme.target, MatrixProduct):
             raise InvalidInput(f"{scheme.name} is not a scheme for a matrix product")
-        if scheme.ring.characteristic not in (0, ring.modulus):
+        if scheme.ring.complex or scheme.ring.characteristic not in (0, ring.modulus):
             raise InvalidInput(f"{scheme.name} holds over {scheme.ring}, not modulo {ring.modulus}")
         self.divisor = math.prod(scheme.denominators)
         if math.gcd(self.divisor, ring.modulus) != 1:

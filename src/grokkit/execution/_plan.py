@@ -391,7 +391,7 @@ def _explicit(
     steps: tuple[Step, ...], prices: Prices | None, vendor: Any,
 ) -> Plan:  # fmt: skip
     """A plan for steps that the caller has chosen."""
-    if any(step.scheme.ring.characteristic for step in steps):
+    if not all(step.scheme.ring.rational for step in steps):
         raise InvalidInput("a scheme over a finite field does not hold for floating-point numbers")
     if not all(_fits(step) for step in steps):
         return vendor("the scheme has more blocks than the native kernel takes")
@@ -435,7 +435,7 @@ def _fused_choices() -> tuple[tuple[Step, ...], ...]:
     choices: list[tuple[Step, ...]] = [(), (strassen,), (Step(catalog["strassen"], 2, False),)]
     for name in catalog:
         scheme = catalog[name]
-        if not isinstance(scheme.target, MatrixProduct) or scheme.ring.characteristic:
+        if not isinstance(scheme.target, MatrixProduct) or not scheme.ring.rational:
             continue
         step = Step(scheme, 1, False)
         n, m, p = scheme.target.format

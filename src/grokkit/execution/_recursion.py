@@ -38,7 +38,7 @@ def recursive_product(scheme: Scheme, a: Any, b: Any, levels: int | None = None)
     """
     if not isinstance(scheme.target, MatrixProduct):
         raise InvalidInput(f"{scheme.name} is not a scheme for a matrix product")
-    if scheme.ring.characteristic:
+    if not scheme.ring.rational:
         raise InvalidInput(f"{scheme.name} holds only over {scheme.ring}, not for ordinary numbers")
     a, b = np.asarray(a), np.asarray(b)
     if a.ndim == 0 or b.ndim == 0:

@@ -14,6 +14,7 @@ from grokkit.scheme._error_bound import ErrorBound, composed_error_bound, error_
 from grokkit.scheme._errors import InvalidInput, MissingExtra, UnreadableFile, need_extra
 from grokkit.scheme._files import read_bytes, undone_if_empty, write_atomically
 from grokkit.scheme._formulas import formulas
+from grokkit.scheme._gaussian import Gaussian
 from grokkit.scheme._invariants import Invariants, invariants, jacobian_rank
 from grokkit.scheme._json import check_claim, dumps, read_scheme
 from grokkit.scheme._kronecker import compose, expand
@@ -22,7 +23,7 @@ from grokkit.scheme._orbit import improve
 from grokkit.scheme._pictures import svg_picture, text_picture
 from grokkit.scheme._program import LinearProgram, Program
 from grokkit.scheme._reduction import reduce_additions
-from grokkit.scheme._ring import Q, Ring, Z
+from grokkit.scheme._ring import Q, Qi, Ring, Z
 from grokkit.scheme._scheme import Provenance, Scheme
 from grokkit.scheme._symmetry import rescaled, rotated, sandwiched, symmetric_forms, transposed, with_format
 from grokkit.scheme._target import MatrixProduct, Target
@@ -38,6 +39,7 @@ __all__ = [
     "Construction",
     "Equivalence",
     "ErrorBound",
+    "Gaussian",
     "Inequivalent",
     "InvalidInput",
     "Invariants",
@@ -47,6 +49,7 @@ __all__ = [
     "Program",
     "Provenance",
     "Q",
+    "Qi",
     "Reading",
     "Refuted",
     "Ring",

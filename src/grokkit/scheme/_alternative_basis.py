@@ -72,7 +72,7 @@ def alternative_basis(scheme: Scheme) -> AlternativeBasis:
     >>> found.additions, found.nonzeros
     (12, (10, 10, 10))
     """
-    if scheme.ring.characteristic:
+    if not scheme.ring.rational:
         raise InvalidInput(f"{scheme.name}: alternative bases are found over Q, not over {scheme.ring}")
     u, v, w = scheme.fractions()
     columns = [list(column) for column in zip(*w, strict=True)]

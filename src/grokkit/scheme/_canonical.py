@@ -46,9 +46,11 @@ def canonical(scheme: Scheme, group: str = "slots") -> Scheme | Undecided:
     """
     if group not in ("slots", "bases", "all"):
         raise InvalidInput(f"group {group!r} is not known; use slots, bases or all")
+    if scheme.ring.complex:
+        return Undecided(f"ring {scheme.ring}; canonical forms are made over Z, Q and GF(p)")
     if group == "slots":
         return _built(scheme, _slots(scheme))
-    if scheme.ring.characteristic:
+    if not scheme.ring.rational:
         return Undecided(f"ring {scheme.ring}; bases are compared over Q only")
     forms = [scheme]
     if group == "all":

@@ -188,10 +188,10 @@ def _smaller(scheme: Scheme) -> Iterator[Scheme]:
 
 def _admitted(scheme: Scheme, ring: str, over: Ring) -> bool:
     if over.characteristic:
-        if scheme.ring.characteristic:
+        if not scheme.ring.rational:
             return scheme.ring == over
         return all(d % over.characteristic for d in scheme.denominators)
-    if scheme.ring.characteristic or (ring == "ternary" and not scheme.ternary):
+    if not scheme.ring.rational or (ring == "ternary" and not scheme.ternary):
         return False
     return over.fractions or scheme.denominators == (1, 1, 1)
 

@@ -8,6 +8,7 @@ from typing import final
 
 import numpy as np
 
+from grokkit.scheme._errors import InvalidInput
 from grokkit.scheme._scheme import Scheme
 
 
@@ -61,6 +62,8 @@ def growth_factor(scheme: Scheme) -> Fraction:
     >>> growth_factor(catalog["strassen"])
     Fraction(12, 1)
     """
+    if scheme.ring.complex:
+        raise InvalidInput(f"{scheme.name}: growth factors over {scheme.ring} are not computed")
     u = [sum(abs(int(value)) for value in row) for row in scheme.U]
     v = [sum(abs(int(value)) for value in row) for row in scheme.V]
     rows = [sum(ur * vr * abs(int(value)) for ur, vr, value in zip(u, v, row, strict=True)) for row in scheme.W]

@@ -141,7 +141,7 @@ def equivalent(a: Scheme, b: Scheme) -> Equivalence | Inequivalent | Undecided:
         return Inequivalent(f"targets {a.target.name} and {b.target.name}")
     if a.rank != b.rank:
         return Inequivalent(f"ranks {a.rank} and {b.rank}")
-    if a.ring.characteristic or b.ring.characteristic:
+    if not (a.ring.rational and b.ring.rational):
         return Undecided(f"rings {a.ring} and {b.ring}; equivalence is decided over Q only")
     geometry_a, geometry_b = _Geometry(a), _Geometry(b)
     n, m, p = (exact.identity(size) for size in geometry_a.sizes)
@@ -165,7 +165,7 @@ def stabilizer(a: Scheme) -> list[Equivalence] | Undecided:
     """
     if not isinstance(a.target, MatrixProduct):
         return Undecided(f"target {a.target.name}; only matrix products have this symmetry")
-    if a.ring.characteristic:
+    if not a.ring.rational:
         return Undecided(f"ring {a.ring}; symmetry is computed over Q only")
     geometry = _Geometry(a)
     search = _Search(geometry, geometry)

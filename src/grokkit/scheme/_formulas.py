@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fractions import Fraction
+from typing import Any
 
+from grokkit.scheme._gaussian import Gaussian
 from grokkit.scheme._scheme import Scheme
 
 
-def _coefficient(value: Fraction, latex: bool) -> str:
-    """A positive coefficient as a prefix; empty for 1."""
+def _negative(value: Any) -> bool:
+    """Whether a coefficient is written with a minus sign; complex ones never are."""
+    return not isinstance(value, Gaussian) and value < 0
+
+
+def _coefficient(value: Any, latex: bool) -> str:
+    """A positive or complex coefficient as a prefix; empty for 1."""
     if value == 1:
         return ""
+    if isinstance(value, Gaussian):
+        return f"({value}) "
     if value.denominator == 1:
         return f"{value.numerator} "
     if latex:
@@ -19,24 +27,25 @@ def _coefficient(value: Fraction, latex: bool) -> str:
     return f"({value.numerator}/{value.denominator}) "
 
 
-def linear_combination(coefficients: Iterable[Fraction], names: Iterable[str], latex: bool = False) -> str:
+def linear_combination(coefficients: Iterable[Any], names: Iterable[str], latex: bool = False) -> str:
     """Signed sum such as ``A11 + 2 A12 - (1/2) A22``; ``0`` if empty. A positive term comes first if any.
 
     >>> linear_combination([Fraction(-1, 2), Fraction(0), Fraction(1)], ["x", "y", "z"])
     'z - (1/2) x'
     """
     terms = [(value, name) for value, name in zip(coefficients, names, strict=True) if value]
-    lead = next((position for position, (value, _) in enumerate(terms) if value > 0), 0)
+    lead = next((position for position, (value, _) in enumerate(terms) if not _negative(value)), 0)
     if terms:
         terms.insert(0, terms.pop(lead))
     text = ""
     for value, name in terms:
-        sign = ("-" if value < 0 else "") if not text else (" - " if value < 0 else " + ")
-        text += f"{sign}{_coefficient(abs(value), latex)}{name}"
+        negative = _negative(value)
+        sign = ("-" if negative else "") if not text else (" - " if negative else " + ")
+        text += f"{sign}{_coefficient(-value if negative else value, latex)}{name}"
     return text or "0"
 
 
-def _factor(coefficients: list[Fraction], names: list[str], latex: bool) -> str:
+def _factor(coefficients: list[Any], names: list[str], latex: bool) -> str:
     text = linear_combination(coefficients, names, latex)
     return text if text in names else f"({text})"
 
@@ -60,7 +69,7 @@ def formulas(scheme: Scheme, latex: bool = False) -> str:
     C21 = M2 + M4
     C22 = M1 - M2 + M3 + M6
     """
-    u, v, w = scheme.fractions()
+    u, v, w = scheme.numbers()
     target = scheme.target
     names = [
         [target.variable(side, index, latex) for index in range(length)] for side, length in enumerate(target.shape)

@@ -76,6 +76,8 @@ def invariants(scheme: Scheme) -> Invariants:
     """
     if not isinstance(scheme.target, MatrixProduct):
         raise InvalidInput(f"{scheme.name}: invariants are computed for schemes of matrix products")
+    if scheme.ring.complex:
+        raise InvalidInput(f"{scheme.name}: invariants over {scheme.ring} are not computed")
     n, m, p = scheme.target.format
     derivative = jacobian_rank(scheme)  # first: it declines large schemes
     sides = slot_matrices(scheme)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from grokkit.scheme._errors import InvalidInput, UnreadableFile
 from grokkit.scheme._files import MAX_JSON_BYTES, oversized, parse_json, read_bytes, short, write_atomically
+from grokkit.scheme._gaussian import simple
 from grokkit.scheme._ring import Ring
 from grokkit.scheme._scheme import SIDES, Provenance, Scheme
 from grokkit.scheme._target import MAX_DIMENSION, MatrixProduct
@@ -129,7 +130,7 @@ def _integer(value: Any, what: str, low: int, high: int) -> int:
     return value
 
 
-def _matrix(content: Any, name: str, rows: int, columns: int) -> tuple[list[list[int]], int]:
+def _matrix(content: Any, name: str, rows: int, columns: int, complex_: bool) -> tuple[list[list[Any]], int]:
     if not isinstance(content, dict) or content.keys() != {"denominator", "rows"}:
         raise InvalidInput(f'{name} must be an object with "denominator" and "rows"')
     denominator = content["denominator"]
@@ -144,7 +145,9 @@ def _matrix(content: Any, name: str, rows: int, columns: int) -> tuple[list[list
             count = len(row) if isinstance(row, list) else short(row)
             raise InvalidInput(f"{name}: row {r} has {count} entries, but format and rank need {columns}")
         for c, value in enumerate(row):
-            if type(value) is not int:
+            if complex_ and type(value) is list and len(value) == 2 and all(type(part) is int for part in value):
+                row[c] = simple(value[0], value[1])
+            elif type(value) is not int:
                 raise InvalidInput(f"{name}[{r}][{c}] is {short(value)}; an integer is needed")
     return found, denominator
 
@@ -155,14 +158,14 @@ def _scheme_from(content: dict[str, Any]) -> Scheme:
         raise InvalidInput(f"format is {short(form)}; three integers [n, m, p] are needed")
     target = MatrixProduct(*(_integer(value, "format", 1, MAX_DIMENSION) for value in form))
     rank = _integer(content["rank"], "rank", 0, 2**31)
-    a, b, c = target.shape
-    matrices = [
-        _matrix(content[name], name, rows, columns)
-        for name, rows, columns in (("U", rank, a), ("V", rank, b), ("W", c, rank))
-    ]
     if not isinstance(content["ring"], str):
         raise InvalidInput(f"ring is {short(content['ring'])}; a string is needed")
     ring = Ring.parse(content["ring"])
+    a, b, c = target.shape
+    matrices = [
+        _matrix(content[name], name, rows, columns, ring.complex)
+        for name, rows, columns in (("U", rank, a), ("V", rank, b), ("W", c, rank))
+    ]
     scheme = Scheme(
         target,
         *(rows for rows, _ in matrices),

@@ -8,7 +8,7 @@ import numpy as np
 
 from grokkit.scheme._errors import InvalidInput
 from grokkit.scheme._files import short
-from grokkit.scheme._ring import Q, Ring
+from grokkit.scheme._ring import Q, Qi, Ring
 from grokkit.scheme._scheme import MAX_FACTOR_ENTRIES, Provenance, Scheme, magnitude
 from grokkit.scheme._target import MatrixProduct
 
@@ -28,7 +28,7 @@ def common_ring(a: Scheme, b: Scheme) -> Ring:
         return a.ring
     if a.ring.characteristic or b.ring.characteristic:
         raise InvalidInput(f"schemes over {a.ring} and {b.ring} do not compose")
-    return Q
+    return Qi if a.ring.complex or b.ring.complex else Q
 
 
 def _interleave(x: np.ndarray, y: np.ndarray, outer: tuple[int, int], inner: tuple[int, int]) -> np.ndarray:

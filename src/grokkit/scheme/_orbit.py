@@ -62,7 +62,7 @@ def improve(
         raise InvalidInput(f"objective {objective!r} is not known; use one of {', '.join(OBJECTIVES)}")
     if lattice not in ("unimodular", "dyadic"):
         raise InvalidInput(f"lattice {lattice!r} is not known; use unimodular or dyadic")
-    if scheme.ring.characteristic:
+    if not scheme.ring.rational:
         raise InvalidInput(f"{scheme.name}: bases are changed over Q, not over {scheme.ring}")
     if not 0 <= bits <= MAX_BITS:
         raise InvalidInput(f"bits is {bits}; 0 to {MAX_BITS} are possible")

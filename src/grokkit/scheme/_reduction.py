@@ -41,7 +41,7 @@ def reduce_additions(scheme: Scheme, seed: int = 0, tries: int = 200) -> Program
     >>> reduce_additions(catalog["winograd"]).additions, reduce_additions(catalog["strassen"]).additions
     (15, 18)
     """
-    if scheme.ring.characteristic:
+    if not scheme.ring.rational:
         raise InvalidInput(f"{scheme.name}: additions over {scheme.ring} are not reduced; reduce a scheme over Z or Q")
     if tries < 1:
         raise InvalidInput(f"tries is {tries}; at least 1 is needed")

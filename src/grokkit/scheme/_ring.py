@@ -1,4 +1,4 @@
-"""Coefficient rings: Z, Q and GF(p)."""
+"""Coefficient rings: Z, Q, GF(p) and the Gaussian rationals Q(i)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def is_prime(number: int) -> bool:
 @final
 @dataclass(frozen=True)
 class Ring:
-    """Z (characteristic 0, no fractions), Q (characteristic 0, fractions) or GF(p).
+    """Z (characteristic 0, no fractions), Q (characteristic 0, fractions), GF(p), or Q(i) (complex).
 
     >>> Ring.parse("GF(2)").characteristic
     2
@@ -49,6 +49,7 @@ class Ring:
 
     characteristic: int
     fractions: bool
+    complex: bool = False
 
     def __post_init__(self) -> None:
         p = self.characteristic
@@ -58,24 +59,36 @@ class Ring:
             raise InvalidInput(f"ring GF({short(p)}): {short(p)} is not a prime below 2^31")
         if p and self.fractions:
             raise InvalidInput(f"ring GF({p}) has no fractions; use fractions=False")
+        if self.complex and not self.fractions:
+            raise InvalidInput("complex coefficients come with fractions, as Q(i)")
 
     @classmethod
     def parse(cls, text: str) -> Ring:
-        """Read ``Z``, ``Q`` or ``GF(p)`` with p prime and below 2^31."""
+        """Read ``Z``, ``Q``, ``Q(i)`` or ``GF(p)`` with p prime and below 2^31."""
         if text == "Z":
             return cls(0, False)
         if text == "Q":
             return cls(0, True)
+        if text == "Q(i)":
+            return cls(0, True, True)
         match = re.fullmatch(r"GF\(([1-9][0-9]{0,9})\)", text)
         if match is None:
-            raise InvalidInput(f"ring {short(text)} is not understood; write Z, Q or GF(p)")
+            raise InvalidInput(f"ring {short(text)} is not understood; write Z, Q, Q(i) or GF(p)")
         return cls(int(match.group(1)), False)
 
     def __str__(self) -> str:
         if self.characteristic:
             return f"GF({self.characteristic})"
+        if self.complex:
+            return "Q(i)"
         return "Q" if self.fractions else "Z"
+
+    @property
+    def rational(self) -> bool:
+        """Whether coefficients are rational numbers: Z or Q."""
+        return not self.characteristic and not self.complex
 
 
 Z = Ring(0, False)
 Q = Ring(0, True)
+Qi = Ring(0, True, True)

@@ -18,6 +18,7 @@ from jaxtyping import Float, Shaped
 from grokkit._version import __version__
 from grokkit.scheme._errors import InvalidInput
 from grokkit.scheme._files import short
+from grokkit.scheme._gaussian import Gaussian, over, parts, simple
 from grokkit.scheme._rational import rational
 from grokkit.scheme._ring import Q, Ring, Z
 from grokkit.scheme._target import Target, immutable
@@ -109,8 +110,10 @@ class Provenance:
         }
 
 
-def integer_array(values: Any, name: str, width: int) -> np.ndarray:
+def integer_array(values: Any, name: str, width: int, gaussian: bool = False) -> np.ndarray:
     """A 2-D array of integers: int64 where every value is above -2^63 and fits, Python integers otherwise.
+
+    With `gaussian`, Gaussian integers are admitted; the array then holds objects if one of them is not real.
 
     `width` is the number of columns of a list without rows.
     """
@@ -134,14 +137,24 @@ def integer_array(values: Any, name: str, width: int) -> np.ndarray:
         if len(row) != width:
             raise InvalidInput(f"{name}: row {r} has {len(row)} entries, row 0 has {width}")
         for c, value in enumerate(row):
+            if isinstance(value, Gaussian) and all(isinstance(part, int) for part in parts(value)):
+                if not gaussian:
+                    raise InvalidInput(f"{name}[{r}][{c}] is {short(value)}; complex coefficients need the ring Q(i)")
+                row[c] = simple(value.re, value.im)
+                continue
             if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
                 raise InvalidInput(f"{name}[{r}][{c}] is {short(value)}; it must be an integer")
             row[c] = int(value)
-    fits = all(-(2**63) < value < 2**63 for row in rows for value in row)
+    fits = all(type(value) is int and -(2**63) < value < 2**63 for row in rows for value in row)
     array = np.empty((len(rows), width), dtype=np.int64 if fits else object)
     for r, row in enumerate(rows):
         array[r] = row
     return array
+
+
+def _plain_rows(array: np.ndarray) -> list[list[Any]]:
+    """Rows as JSON holds them: integers, and [re, im] for a Gaussian integer that is not real."""
+    return [[[value.re, value.im] if isinstance(value, Gaussian) else value for value in row] for row in array.tolist()]
 
 
 def magnitude(array: np.ndarray) -> int:
@@ -149,7 +162,7 @@ def magnitude(array: np.ndarray) -> int:
     if array.size == 0:
         return 0
     if array.dtype == object:
-        return max(abs(int(value)) for value in array.flat)
+        return max(abs(part) for value in array.flat for part in parts(value))
     return max(abs(int(array.max())), abs(int(array.min())))
 
 
@@ -160,7 +173,7 @@ def _in_lowest_terms(array: np.ndarray, denominator: int) -> tuple[np.ndarray, i
     if denominator != 1:
         common = denominator
         for value in array.flat:
-            common = math.gcd(common, int(value))
+            common = math.gcd(common, *(int(part) for part in parts(value)))
             if common == 1:
                 break
         if common == denominator and not array.any():
@@ -176,13 +189,20 @@ def _narrowed(array: np.ndarray, name: str) -> np.ndarray:
         largest = magnitude(array)
         if largest >= MAX_INTEGER:
             raise InvalidInput(f"{name}: a coefficient has more than 4300 digits")
-        if largest < 2**63:
+        if largest < 2**63 and not is_complex(array):
             return array.astype(np.int64)
     return array
 
 
+def is_complex(array: np.ndarray) -> bool:
+    """Whether an array of exact numbers has entries that are not real."""
+    return array.dtype == object and any(isinstance(value, Gaussian) for value in array.flat)
+
+
 def _divided(array: np.ndarray, denominator: int, name: str) -> np.ndarray:
     """The quotients as float64, each rounded once: IEEE division where both sides are exact, else Python's."""
+    if is_complex(array):
+        raise InvalidInput(f"{name}: complex coefficients have no floats")
     if array.dtype == np.int64 and (denominator == 1 or max(magnitude(array), denominator) <= 2**53):
         return array.astype(np.float64) / denominator
     try:
@@ -206,7 +226,8 @@ class Scheme:
     denominators:
         One positive integer for each of U, V and W.
     ring:
-        Z, Q or GF(p). Default: Z if all denominators are 1 in lowest terms, otherwise Q.
+        Z, Q, Q(i) or GF(p). Default: Z if all denominators are 1 in lowest terms, otherwise Q. Over Q(i) entries may be
+        `Gaussian` integers.
         Coefficients over GF(p) are kept as the representatives in 0..p-1.
     provenance:
         How the scheme was found.
@@ -245,10 +266,11 @@ class Scheme:
         if taken := RESERVED & target.to_json().keys():
             raise InvalidInput(f"target {target.name}: its JSON may not use the key {min(taken)!r}")
         a, b, c = target.shape
+        complex_ = ring is not None and ring.complex
         arrays, reduced, rank = [], [], 0
         for name, value, denominator in zip(SIDES, (U, V, W), denominators, strict=True):
             width = {"U": a, "V": b, "W": rank}[name]
-            array, lowest = _in_lowest_terms(integer_array(value, name, width), int(denominator))
+            array, lowest = _in_lowest_terms(integer_array(value, name, width, complex_), int(denominator))
             if lowest >= MAX_INTEGER:
                 raise InvalidInput(f"{name}: its denominator has more than 4300 digits")
             arrays.append(array)
@@ -303,7 +325,8 @@ class Scheme:
     @cached_property
     def ternary(self) -> bool:
         """Whether every coefficient lies in {-1, 0, 1}."""
-        return self.denominators == (1, 1, 1) and all(magnitude(array) <= 1 for array in (self.U, self.V, self.W))
+        arrays = (self.U, self.V, self.W)
+        return self.denominators == (1, 1, 1) and all(magnitude(x) <= 1 and not is_complex(x) for x in arrays)
 
     @property
     def name(self) -> str:
@@ -325,9 +348,19 @@ class Scheme:
         return u, v, w
 
     def fractions(self) -> tuple[list[list[Fraction]], list[list[Fraction]], list[list[Fraction]]]:
-        """U, V and W as exact rationals, row by row."""
+        """U, V and W as exact rationals, row by row. Raises `InvalidInput` for complex coefficients: see `numbers`."""
+        if not self.ring.rational and any(map(is_complex, (self.U, self.V, self.W))):
+            raise InvalidInput(f"{self.name}: its coefficients over {self.ring} are not rational")
         u, v, w = (
             [[Fraction(int(value), denominator) for value in row] for row in array]
+            for array, denominator in zip((self.U, self.V, self.W), self.denominators, strict=True)
+        )
+        return u, v, w
+
+    def numbers(self) -> tuple[list[list[Any]], list[list[Any]], list[list[Any]]]:
+        """U, V and W as exact numbers, row by row: `Fraction`s, and `Gaussian` numbers where one is not real."""
+        u, v, w = (
+            [[over(value, denominator) for value in row] for row in array]
             for array, denominator in zip((self.U, self.V, self.W), self.denominators, strict=True)
         )
         return u, v, w
@@ -358,7 +391,7 @@ class Scheme:
         """
         content: dict[str, Any] = {"ring": str(self.ring), **self.target.to_json()}
         for name, array, denominator in zip(SIDES, (self.U, self.V, self.W), self.denominators, strict=True):
-            content[name] = {"denominator": denominator, "rows": array.tolist()}
+            content[name] = {"denominator": denominator, "rows": _plain_rows(array)}
         return content
 
     @cached_property

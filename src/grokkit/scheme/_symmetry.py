@@ -48,7 +48,7 @@ def sandwiched(scheme: Scheme, P: Any, Q: Any, R: Any) -> Scheme:
     Raises `InvalidInput` for a singular or ill-shaped matrix. Source: de Groote (1978), "On varieties
     of optimal algorithms for the computation of bilinear mappings".
     """
-    if scheme.ring.characteristic:
+    if not scheme.ring.rational:
         raise InvalidInput(f"{scheme.name}: sandwiching over {scheme.ring} is not available; it acts over Q")
     u, v, w = slot_matrices(scheme)
     sizes = scheme.target.format  # type: ignore[attr-defined]  # slot_matrices admits matrix products only

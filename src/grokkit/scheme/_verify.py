@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final, final
@@ -12,7 +13,8 @@ from jaxtyping import Int64
 
 from grokkit._version import __version__
 from grokkit.scheme._errors import InvalidInput
-from grokkit.scheme._scheme import Scheme, magnitude
+from grokkit.scheme._gaussian import Gaussian, over, parts
+from grokkit.scheme._scheme import Scheme, is_complex, magnitude
 from grokkit.scheme._target import Target
 
 BLOCK_TERMS: Final = 2**21
@@ -116,8 +118,10 @@ class Refuted(ArithmeticError):
         return f"{text}; no convention makes it exact (wrong equations: {others})"
 
 
-def rational_text(number: Fraction | int) -> str:
-    """A rational for people: its digits, or from 10^24 on its order of magnitude."""
+def rational_text(number: Fraction | int | Gaussian) -> str:
+    """An exact number for people: its digits, or from 10^24 on its order of magnitude."""
+    if isinstance(number, Gaussian):
+        return f"({rational_text(number.re)}) + ({rational_text(number.im)}) i"
     large = max(abs(number.numerator), number.denominator) >= 10**24
     return f"about {_power_of_ten(number)}" if large else str(number)
 
@@ -134,7 +138,7 @@ def verify(scheme: Scheme) -> Certificate:
     Every tensor equation Σ_r u_ri v_rj w_kr = T_ijk is checked. Sums run in float64 BLAS or int64 only
     where a proven bound on Σ_r |u_ri v_rj w_kr| shows that no rounding or overflow can happen, and in
     arbitrary precision otherwise; rational factors are compared over their common denominator; over
-    GF(p) the sums are reduced at the end.
+    GF(p) the sums are reduced at the end; over Q(i) real and imaginary parts are proven apart.
 
     Returns the `Certificate`. Raises `Refuted` with the first wrong entry, and `InvalidInput` for a
     scheme so large that the proof is out of reach.
@@ -144,14 +148,7 @@ def verify(scheme: Scheme) -> Certificate:
     64
     """
     check_size(scheme.target)
-    equations = _Equations.of(scheme)
-    way, work, limit = equations.cheapest()
-    if work > limit:
-        raise InvalidInput(
-            f"{scheme.name}: the proof needs {_power_of_ten(Fraction(work))} products, more than "
-            f"{_power_of_ten(Fraction(limit))}; prove its factors before composing them"
-        )
-    wrong, first = equations.wrong(way)
+    wrong, first = _failures(scheme)
     if first is not None:
         raise _refutation(scheme, wrong, first)
     return Certificate(
@@ -164,6 +161,27 @@ def verify(scheme: Scheme) -> Certificate:
         version=__version__,
         _token=_ISSUED_BY_VERIFY,
     )
+
+
+def _failures(scheme: Scheme) -> tuple[int, tuple[int, int, int] | None]:
+    """How many equations fail, and the first that does.
+
+    Over Q(i) the real and the imaginary parts of the equations are checked one after the other, each as the
+    equations of a scheme with four integer slots for every complex one; a wrong entry may fail in both.
+    """
+    count, first = 0, None
+    for equations in _Equations.of(scheme):
+        way, work, limit = equations.cheapest()
+        if work > limit:
+            raise InvalidInput(
+                f"{scheme.name}: the proof needs {_power_of_ten(Fraction(work))} products, more than "
+                f"{_power_of_ten(Fraction(limit))}; prove its factors before composing them"
+            )
+        wrong, found = equations.wrong(way)
+        count += wrong
+        if found is not None:
+            first = found if first is None else min(first, found)
+    return count, first
 
 
 def check_size(target: Target) -> None:
@@ -192,12 +210,25 @@ class _Equations:
     characteristic: int
 
     @classmethod
-    def of(cls, scheme: Scheme) -> _Equations:
+    def of(cls, scheme: Scheme) -> list[_Equations]:
+        """The equations of a scheme: one set, or two, for real and imaginary parts, where it is complex."""
         rows = (scheme.U, scheme.V, scheme.W.T)
+        scale = math.prod(scheme.denominators)
+        if not any(map(is_complex, rows)):
+            return [cls._live(rows, scheme.target, scale, scheme.ring.characteristic)]
+        (u, iu), (v, iv), (w, iw) = ((_part(matrix, 0), _part(matrix, 1)) for matrix in rows)
+        real = ((u, -u, -iu, -iu), (v, iv, v, iv), (w, iw, iw, w))
+        imaginary = ((u, u, iu, -iu), (v, iv, v, iv), (iw, w, w, iw))
+        return [
+            cls._live([np.concatenate(side) for side in sides], scheme.target, factor, 0)
+            for sides, factor in ((real, scale), (imaginary, 0))
+        ]
+
+    @classmethod
+    def _live(cls, rows: Sequence[np.ndarray], target: Target, scale: int, characteristic: int) -> _Equations:
         live = np.logical_and.reduce([(matrix != 0).any(axis=1) for matrix in rows])
         u, v, w = (matrix[live] for matrix in rows)
-        du, dv, dw = scheme.denominators
-        return cls(u, v, w, scheme.target, du * dv * dw, scheme.ring.characteristic)
+        return cls(u, v, w, target, scale, characteristic)
 
     def cheapest(self) -> tuple[str, int, int]:
         """The cheapest arithmetic that is exact here, its work in products, and how much is admitted.
@@ -327,6 +358,14 @@ def _nonzero_sums(places: np.ndarray, terms: np.ndarray, characteristic: int) ->
     return places[first][(sums % characteristic if characteristic else sums) != 0]
 
 
+def _part(array: np.ndarray, which: int) -> np.ndarray:
+    """Real (0) or imaginary (1) parts of an array of Gaussian integers; int64 where they fit."""
+    if array.dtype != object:
+        return array if which == 0 else np.zeros_like(array)
+    found = np.array([parts(value)[which] for value in array.flat], dtype=object).reshape(array.shape)
+    return found.astype(np.int64) if magnitude(found) < 2**62 else found
+
+
 def _slot_magnitudes(matrix: np.ndarray) -> list[int]:
     """Largest absolute entry of each row."""
     if matrix.dtype == object:
@@ -340,8 +379,9 @@ def _refutation(scheme: Scheme, wrong: int, first: tuple[int, int, int]) -> Refu
     """The exception for the first wrong entry, its value recomputed in exact arithmetic."""
     i, j, k = first
     du, dv, dw = scheme.denominators
-    total = sum(int(u) * int(v) * int(w) for u, v, w in zip(scheme.U[:, i], scheme.V[:, j], scheme.W[k], strict=True))
-    found = Fraction(total, du * dv * dw)
+    columns = (scheme.U[:, i].tolist(), scheme.V[:, j].tolist(), scheme.W[k].tolist())
+    total = sum(u * v * w for u, v, w in zip(*columns, strict=True))
+    found = over(total, du * dv * dw)
     index, values = scheme.target.entries
     at = np.flatnonzero((index == first).all(axis=1))
     expected = int(values[at[0]]) if len(at) else 0

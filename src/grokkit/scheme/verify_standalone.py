@@ -55,12 +55,12 @@ def parse(path):
 
 
 def characteristic(ring):
-    """0 for Z and Q, p for GF(p) with a prime p below 2^31."""
-    if ring in ("Z", "Q"):
+    """0 for Z, Q and Q(i), p for GF(p) with a prime p below 2^31."""
+    if ring in ("Z", "Q", "Q(i)"):
         return 0
     match = re.fullmatch(r"GF\(([1-9][0-9]{0,9})\)", ring)
     p = int(match.group(1)) if match else 0
-    need(1 < p < 2**31 and all(p % d for d in range(2, math.isqrt(p) + 1)), "the ring is not Z, Q or GF(prime)")
+    need(1 < p < 2**31 and all(p % d for d in range(2, math.isqrt(p) + 1)), "the ring is not Z, Q, Q(i) or GF(prime)")
     return p
 
 
@@ -73,11 +73,23 @@ def factor(content, name, rows, columns, ring):
     need(
         all(isinstance(row, list) and len(row) == columns for row in matrix), f"{name}: a row has not {columns} entries"
     )
-    need(all(type(x) is int for row in matrix for x in row), f"{name} holds something that is not an integer")
-    common = math.gcd(denominator, *(x for row in matrix for x in row))
-    need(ring == "Q" or common == denominator, f"{name} has fractions, which need the ring Q")
+    if ring == "Q(i)":  # [re, im] is re + im i
+        pairs = [x for row in matrix for x in row if type(x) is not int]
+        need(all(isinstance(x, list) and len(x) == 2 for x in pairs), f"{name} holds something that is no number")
+        matrix = [[x[0] if type(x) is list and x[1] == 0 else x for x in row] for row in matrix]
+    numbers = []
+    for row in matrix:
+        for x in row:
+            numbers += x if ring == "Q(i)" and type(x) is list else [x]
+    need(all(type(x) is int for x in numbers), f"{name} holds something that is not an integer")
+    common = math.gcd(denominator, *numbers)
+    need(ring in ("Q", "Q(i)") or common == denominator, f"{name} has fractions, which need the ring Q")
     p = characteristic(ring)
-    matrix = [[x // common % p if p else x // common for x in row] for row in matrix]
+
+    def lowest(x):
+        return [y // common for y in x] if type(x) is list else x // common % p if p else x // common
+
+    matrix = [[lowest(x) for x in row] for row in matrix]
     return {"denominator": denominator // common, "rows": matrix}
 
 
@@ -116,13 +128,24 @@ def read(path):
 
 
 def ternary(scheme):
-    return all(scheme[f]["denominator"] == 1 and all(-1 <= x <= 1 for r in scheme[f]["rows"] for x in r) for f in "UVW")
+    entries = [x for f in "UVW" for r in scheme[f]["rows"] for x in r]
+    whole = all(scheme[f]["denominator"] == 1 for f in "UVW")
+    return whole and all(type(x) is int and -1 <= x <= 1 for x in entries)
+
+
+def times(x, y):
+    """The product of two complex numbers (re, im)."""
+    return x[0] * y[0] - x[1] * y[1], x[0] * y[1] + x[1] * y[0]
 
 
 def wrong_entries(scheme):
     """The (i, j, k) where the sum is not what it must be."""
     n, m, p = scheme["format"]
-    U, V, W = ([[(c, x) for c, x in enumerate(row) if x] for row in scheme[name]["rows"]] for name in "UVW")
+    # every number as (re, im); im is 0 but over Q(i)
+    U, V, W = (
+        [[(c, tuple(x) if type(x) is list else (x, 0)) for c, x in enumerate(row) if x] for row in scheme[name]["rows"]]
+        for name in "UVW"
+    )
     one = math.prod(scheme[name]["denominator"] for name in "UVW")
     outputs_of_product = [[] for _ in U]
     for k, row in enumerate(W):
@@ -133,14 +156,17 @@ def wrong_entries(scheme):
         for i, x in u:
             for j, y in v:
                 for k, z in w:
-                    total[i, j, k] = total.get((i, j, k), 0) + x * y * z
+                    re, im = total.get((i, j, k), (0, 0))
+                    more = times(times(x, y), z)
+                    total[i, j, k] = re + more[0], im + more[1]
     for row in range(n):
         for inner in range(m):
             for column in range(p):
                 key = (row * m + inner, inner * p + column, row * p + column)
-                total[key] = total.get(key, 0) - one
+                re, im = total.get(key, (0, 0))
+                total[key] = re - one, im
     char = characteristic(scheme["ring"])
-    return sorted(key for key, x in total.items() if (x % char if char else x) != 0)
+    return sorted(key for key, (re, im) in total.items() if (re % char if char else re) != 0 or im != 0)
 
 
 def proven(scheme):

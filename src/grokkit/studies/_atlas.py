@@ -85,7 +85,7 @@ def _row(entry: AtlasEntry) -> dict[str, Any]:
         raise InvalidInput(f"{scheme.name}: the atlas shows schemes for matrix products")
     certificate = verify(scheme)
     n, m, p = scheme.target.format
-    exact = not scheme.ring.characteristic
+    exact = scheme.ring.rational
     known = dict(best_known((n, m, p))) if max(n, m, p) <= 6 else {}
     return {
         "name": entry.name,

@@ -104,7 +104,7 @@ def _prepared(scheme: Scheme) -> Program:
     target = scheme.target
     if not isinstance(target, MatrixProduct):
         raise InvalidInput(f"{scheme.name} is not a scheme for a matrix product")
-    if scheme.ring.characteristic:
+    if not scheme.ring.rational:
         raise InvalidInput(f"{scheme.name} holds only over {scheme.ring}, not for ordinary numbers")
     verify(scheme)
     return Program(target.format, _steps(scheme), scheme == catalog[WINOGRAD], typical_growth(scheme))

@@ -197,7 +197,7 @@ def test_members_that_are_no_triple(write):
         (np.zeros((2, 4, 7)), "no triple"),
         (np.zeros(3), "no triple"),
         (objects([np.zeros(2), np.zeros(2), np.zeros(2)]), "three matrices are needed"),
-        (np.zeros((3, 4, 7), dtype=np.complex128), "real numbers"),
+        (np.full((3, 4, 7), b"x"), "numbers are needed"),
     ):
         with pytest.raises(UnreadableFile, match=words):
             load(write(archive(**{"2,2,2": array}), "x.npz"), "2,2,2")
@@ -405,6 +405,7 @@ def test_formulas_as_they_are_printed(write):
         ("a11*b11*c11*", ["line 1", "a factor is expected, not the end"]),
         ("(a11+*b11*c11", ["a variable is expected"]),
         ("(a11*b11*c11", ["a sign is expected"]),
+        ("(0)*b11*c11", ["line 1, column 1", "names no matrix"]),
         ("a11*b11*c11 & a11", ["line 1, column 13", "'& a11'"]),
         ("a11*b11*c11/0", ["zero"]),
         ("sqrt3*a11*b11*c11", ["line 1, column 1", "irrational"]),
@@ -507,3 +508,11 @@ def test_anything_else_is_refused_in_one_line(write, content):
 def test_a_missing_file_is_the_system_s_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "none")
+
+
+def test_indices_that_fit_no_product_are_refuted(write):
+    """Found by the fuzzer: a variable past the shape that the other matrices suggest."""
+    with pytest.raises(Refuted):
+        load(write("(a11)*(b11)*(c11)\n(a11)*(b12)*(c31)\n(a41)*(b13)*(c12)"))
+    with pytest.raises(Refuted):
+        load(write("M1 = A11 B11\nM2 = A26 B21\nC21 = M1 + M2\nC13 = M1"))

@@ -87,7 +87,7 @@ def numpy_code(scheme: Scheme) -> str:
     Sides are padded with zeros to multiples of the format's to the power of `levels`.
     """
     n, m, p = _format(scheme, "NumPy code")
-    if scheme.ring.characteristic:
+    if not scheme.ring.rational:
         raise InvalidInput(f"{scheme.name}: schemes over {scheme.ring} are not written as NumPy code")
     u, v, w = scheme.fractions()
     names = [
@@ -145,7 +145,7 @@ def c_code(scheme: Scheme) -> str:
     The element type is ``double`` unless ``GROKKIT_REAL`` is defined before.
     """
     n, m, p = _format(scheme, "C code")
-    if scheme.ring.characteristic:
+    if not scheme.ring.rational:
         raise InvalidInput(f"{scheme.name}: schemes over {scheme.ring} are not written as C code")
     if max(n * m, m * p, n * p) * scheme.rank > 2**20:
         raise InvalidInput(f"{scheme.name}: too large to write out as C code")

@@ -20,9 +20,10 @@ from typing import Final, final
 import numpy as np
 
 from grokkit.scheme._errors import InvalidInput, UnreadableFile
+from grokkit.scheme._gaussian import parts
 from grokkit.scheme._program import Program
-from grokkit.scheme._ring import MAX_CHARACTERISTIC, Ring, is_prime
-from grokkit.scheme._scheme import Provenance, Scheme, magnitude
+from grokkit.scheme._ring import MAX_CHARACTERISTIC, Qi, Ring, is_prime
+from grokkit.scheme._scheme import Provenance, Scheme, is_complex, magnitude
 from grokkit.scheme._target import MatrixProduct
 from grokkit.scheme._verify import Certificate, Refuted, check_size, verify
 from grokkit.scheme.formats._raw import Raw
@@ -77,8 +78,14 @@ class _Candidate:
     denominators: tuple[int, int, int]
     name: str
 
+    @property
+    def complex(self) -> bool:
+        return any(map(is_complex, (self.u, self.v, self.w)))
+
     def scheme(self, ring: Ring | None, provenance: Provenance) -> Scheme:
         u, v, w, denominators = self.u, self.v, self.w, self.denominators
+        if self.complex:
+            ring = Qi
         if ring is not None and ring.characteristic and denominators != (1, 1, 1):
             p = ring.characteristic
             inverses = [pow(d, -1, p) for d in denominators]
@@ -109,6 +116,8 @@ def settle(raw: Raw) -> Reading:
             except Refuted:  # the numbers that were tried happened to agree
                 continue
     for candidate, residual in zip(candidates, residuals, strict=True):
+        if candidate.complex:
+            continue
         primes = [p for p in _primes(residual) if math.prod(candidate.denominators) % p]
         for at, prime in enumerate(primes):
             try:
@@ -212,14 +221,14 @@ def _common_residual(candidate: _Candidate) -> int:
     scale = math.prod(candidate.denominators)
     sizes = [magnitude(matrix) for matrix in (candidate.u, candidate.v, candidate.w)]
     bound = math.prod(sizes) * n * m * m * p * 10**6 * len(candidate.u) + scale * m * 10**6
-    kind = np.int64 if bound < 2**63 else object
+    kind = np.int64 if bound < 2**63 and not candidate.complex else object
     u, v, w = (matrix.astype(kind) for matrix in (candidate.u, candidate.v, candidate.w))
     a, b = a.astype(kind), b.astype(kind)
     product = sum(a[:, k, None, :] * b[None, k, :, :] for k in range(m))
     assert isinstance(product, np.ndarray)
     found = w.T @ ((u @ a.reshape(n * m, trials)) * (v @ b.reshape(m * p, trials)))
     residual = found - product.reshape(n * p, trials) * scale
-    return math.gcd(*(int(value) for value in residual.flat))
+    return math.gcd(*(int(part) for value in residual.flat for part in parts(value)))
 
 
 def _primes(number: int) -> list[int]:

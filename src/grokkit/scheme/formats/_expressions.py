@@ -116,6 +116,8 @@ def _product(tokens: Tokens, letters: str) -> dict[str, Form]:
         elif tokens.value == "(" or tokens.kind == "name":
             at = tokens.offset
             letter, form = _factor(tokens)
+            if not letter:
+                raise UnreadableFile(f"{place(tokens.text, at)}: a factor that names no matrix; write 0*a11")
             if letter not in letters or letter in forms:
                 what = "again" if letter in forms else f"in a product of {' and '.join(letters.upper())}"
                 raise UnreadableFile(f"{place(tokens.text, at)}: a factor in {letter.upper()} {what}")
@@ -270,9 +272,8 @@ def _from_forms(sides: list[list[Form]], kind: str, declared: dict[tuple[int, in
     base = 0 if any(0 in key for key in everything) else 1
     (n, m), (m2, p), c = (_extent(side, base) for side in keys)
     m = max(m, m2)
-    if {c[0], c[1]} != {n, p}:
-        n, p = _completed(n, p, c)
-    shapes = [(n, m), (m, p), (c if c in ((n, p), (p, n)) else (n, p))]
+    n, p, of_c = _completed(n, p, c)
+    shapes = [(n, m), (m, p), of_c]
     rank = len(sides[0])
     if rank * (n * m + m * p + n * p) > MAX_ENTRIES:
         raise UnreadableFile(f"{rank} products of format <{n},{m},{p}> are more than are read")
@@ -285,10 +286,12 @@ def _extent(keys: set[tuple[int, int]], base: int) -> tuple[int, int]:
     return max((r for r, _ in keys), default=base) + 1 - base, max((c for _, c in keys), default=base) + 1 - base
 
 
-def _completed(n: int, p: int, c: tuple[int, int]) -> tuple[int, int]:
-    """n and p where a variable of a border row or column does not occur: the largest that are seen."""
+def _completed(n: int, p: int, c: tuple[int, int]) -> tuple[int, int, tuple[int, int]]:
+    """n, p and the shape in which C is written, as it is or transposed: the smaller that holds all that is seen."""
     straight, crossed = (max(n, c[0]), max(p, c[1])), (max(n, c[1]), max(p, c[0]))
-    return min(straight, crossed, key=lambda pair: pair[0] * pair[1])
+    if straight[0] * straight[1] <= crossed[0] * crossed[1]:
+        return *straight, straight
+    return *crossed, (crossed[1], crossed[0])
 
 
 def _dense(side: list[Form], shape: tuple[int, int], base: int) -> Iterator[list[Fraction]]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from grokkit.scheme._errors import UnreadableFile
 from grokkit.scheme.formats._raw import Raw, Shape, exact_matrix
-from grokkit.scheme.formats._text import Tokens, exact_number, place, why_not_exact
+from grokkit.scheme.formats._text import Tokens, exact_value, place, why_not_exact
 
 _TOKEN: Final = re.compile(r"(?P<comment>\(\*.*?\*\))|(?P<symbol>[][{}(),:;=])|(?P<word>[^][{}(),:;=\s]+)", re.DOTALL)
 _MATHEMATICA: Final = re.compile(r"\s*+(?>\(\*.*?\*\)\s*)*+(?:[A-Za-z]\w*+\s*+:?=\s*+)?\{", re.DOTALL)
@@ -57,7 +57,7 @@ def _separated(tokens: Tokens, first: bool) -> bool:
     return True
 
 
-def _matrix(tokens: Tokens) -> list[list[Fraction]]:
+def _matrix(tokens: Tokens) -> list[list[Any]]:
     """Matrix(rows, columns, [[...], ...]); the sizes may be left out."""
     offset = tokens.offset
     tokens.expect("Matrix")
@@ -95,7 +95,7 @@ def read_mathematica(text: str) -> Raw:
     return _raw("Mathematica list", content)
 
 
-def _rows(content: Any) -> list[list[Fraction]]:
+def _rows(content: Any) -> list[list[Any]]:
     return [list(row) for row in content]
 
 
@@ -125,7 +125,7 @@ def _list(tokens: Tokens, opening: str, closing: str, deeper: int) -> list[Any]:
         items.append(_list(tokens, opening, closing, deeper - 1) if tokens.value == opening else _entry(tokens))
 
 
-def _entry(tokens: Tokens) -> Fraction:
+def _entry(tokens: Tokens) -> Any:
     """A number up to the next comma or bracket. Expressions are refused with the reason."""
     offset, words = tokens.offset, []
     opened = 0
@@ -139,7 +139,7 @@ def _entry(tokens: Tokens) -> Fraction:
         tokens.fail("a number is expected")
     inner = text[1:-1] if text.startswith("(") and text.endswith(")") else text
     try:
-        return exact_number(inner)
+        return exact_value(inner)
     except UnreadableFile as error:
         raise UnreadableFile(f"{place(tokens.text, offset)}: {error or why_not_exact(text)}") from None
 

@@ -26,7 +26,7 @@ def onnx_network(scheme: Scheme, levels: int = 1, dtype: Any = np.float32) -> by
     """
     if not isinstance(scheme.target, MatrixProduct):
         raise InvalidInput(f"{scheme.name}: only schemes for matrix products are written as ONNX")
-    if scheme.ring.characteristic:
+    if not scheme.ring.rational:
         raise InvalidInput(f"{scheme.name}: ONNX has no arithmetic over {scheme.ring}")
     if levels < 1:
         raise InvalidInput(f"levels is {levels}; at least 1 is needed")

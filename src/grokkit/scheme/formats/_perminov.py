@@ -8,7 +8,7 @@ from grokkit.scheme._errors import InvalidInput, UnreadableFile
 from grokkit.scheme._files import short
 from grokkit.scheme._program import LinearProgram, Program, Sum
 from grokkit.scheme.formats._expressions import read_equations
-from grokkit.scheme.formats._raw import ExactMatrix, Raw, Shape, exact_matrix, rational_value
+from grokkit.scheme.formats._raw import ExactMatrix, Raw, Shape, coefficient, exact_matrix
 
 MAX_TERMS: Final = 2**22
 
@@ -67,7 +67,7 @@ def _matrix(value: Any, name: str) -> tuple[ExactMatrix, Shape | None]:
             if len(slot) != shape[0] or any(len(line) != shape[1] for line in slot):
                 raise UnreadableFile(f"{name}[{r}] is not {shape[0]} x {shape[1]}, as {name}[0] is")
         value = [[entry for line in slot for entry in line] for slot in value]
-    rows = [[rational_value(entry, f"{name}[{r}][{c}]") for c, entry in enumerate(row)] for r, row in enumerate(value)]
+    rows = [[coefficient(entry, f"{name}[{r}][{c}]") for c, entry in enumerate(row)] for r, row in enumerate(value)]
     return exact_matrix(rows, name), shape
 
 
@@ -109,5 +109,5 @@ def _sum(row: Any, where: str) -> Sum:
     for term in row:
         if not isinstance(term, dict) or term.keys() != {"index", "value"} or type(term["index"]) is not int:
             raise UnreadableFile(f"{where} has a term that is no {{index, value}}")
-        terms.append((term["index"], rational_value(term["value"], where)))
+        terms.append((term["index"], coefficient(term["value"], where)))
     return tuple(terms)

@@ -12,6 +12,7 @@ import numpy as np
 
 from grokkit.scheme._errors import UnreadableFile
 from grokkit.scheme._files import short
+from grokkit.scheme._gaussian import Gaussian, parts, simple
 from grokkit.scheme._program import Program
 from grokkit.scheme._scheme import integer_array
 
@@ -57,17 +58,25 @@ class Raw:
 
 
 def exact_matrix(rows: Sequence[Sequence[Any]], name: str = "a factor") -> ExactMatrix:
-    """Rows of integers and fractions over their common denominator."""
+    """Rows of integers, fractions and Gaussian numbers over their common denominator."""
     width = len(rows[0]) if rows else 0
     for r, row in enumerate(rows):
         if len(row) != width:
             raise UnreadableFile(f"{name}: row {r + 1} has {len(row)} entries, row 1 has {width}")
-    common = math.lcm(*{value.denominator for row in rows for value in row})
+    common = math.lcm(*{part.denominator for row in rows for value in row for part in parts(value)})
     if common.bit_length() > 2**14:
         raise UnreadableFile(f"{name}: a common denominator of {common.bit_length()} bits")
+    if any(isinstance(value, Gaussian) for row in rows for value in row):
+        whole = [[_scaled(value, common) for value in row] for row in rows]
+        return integer_array(whole, name, width, gaussian=True), common
     if common == 1:
         return integer_array([[int(value) for value in row] for row in rows], name, width), 1
     return integer_array([[int(value * common) for value in row] for row in rows], name, width), common
+
+
+def _scaled(value: Any, factor: int) -> Any:
+    re, im = parts(value)
+    return simple(int(re * factor), int(im * factor))
 
 
 def dyadic_matrix(array: np.ndarray, name: str) -> ExactMatrix:
@@ -79,8 +88,19 @@ def dyadic_matrix(array: np.ndarray, name: str) -> ExactMatrix:
         raise UnreadableFile(f"{name} has shape {array.shape}; a matrix is needed")
     if array.dtype.kind in "iub":
         return integer_array(array.astype(np.int64) if array.dtype.kind == "b" else array, name, array.shape[1]), 1
+    if array.dtype.kind == "c":
+        (real, below_re), (imaginary, below_im) = (
+            dyadic_matrix(np.real(array), name),
+            dyadic_matrix(np.imag(array), name),
+        )
+        common = max(below_re, below_im)
+        pairs = zip(real.flat, imaginary.flat, strict=True)
+        whole = [simple(int(re) * (common // below_re), int(im) * (common // below_im)) for re, im in pairs]
+        width = array.shape[1]
+        rows = [whole[start : start + width] for start in range(0, len(whole), width)]
+        return integer_array(rows, name, width, gaussian=True), common
     if array.dtype.kind != "f":
-        raise UnreadableFile(f"{name} has dtype {short(str(array.dtype))[1:-1]}; real numbers are needed")
+        raise UnreadableFile(f"{name} has dtype {short(str(array.dtype))[1:-1]}; numbers are needed")
     wide = array.astype(np.float64)
     with np.errstate(invalid="ignore"):
         inside = np.abs(wide) <= LARGEST_FLOAT
@@ -98,8 +118,8 @@ def dyadic_matrix(array: np.ndarray, name: str) -> ExactMatrix:
     return numerators >> twos, 1 << (MAX_DYADIC_BITS - twos)
 
 
-def rational_value(value: Any, where: str) -> Fraction:
-    """A coefficient out of JSON: an integer, a text such as ``"-1/2"``, or an exact binary fraction."""
+def coefficient(value: Any, where: str) -> Any:
+    """A coefficient out of JSON: an integer, a text such as ``"-1/2"`` or ``"1/2+I"``, or an exact binary fraction."""
     if isinstance(value, bool):
         raise UnreadableFile(f"{where} is {short(value)}; a number is needed")
     if isinstance(value, int):
@@ -110,10 +130,10 @@ def rational_value(value: Any, where: str) -> Fraction:
             raise UnreadableFile(f"{where} is {value!r}, not an exact coefficient; write it as a fraction")
         return fraction
     if isinstance(value, str):
-        from grokkit.scheme.formats._text import exact_number
+        from grokkit.scheme.formats._text import exact_value
 
         try:
-            return exact_number(value)
+            return exact_value(value)
         except UnreadableFile as error:
             raise UnreadableFile(f"{where}: {error}") from None
     raise UnreadableFile(f"{where} is {short(value)}; a number is needed")

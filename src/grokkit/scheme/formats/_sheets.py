@@ -6,12 +6,11 @@ This is how the fast-matmul collection writes schemes; the format stands in the 
 from __future__ import annotations
 
 import re
-from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 from grokkit.scheme._errors import UnreadableFile
 from grokkit.scheme.formats._raw import Raw, exact_matrix
-from grokkit.scheme.formats._text import exact_number
+from grokkit.scheme.formats._text import exact_value
 
 _ENTRY: Final = re.compile(r"\S+")
 _ROW: Final = re.compile(r"\s*[-+(.x0-9]\S*(\s+\S+)*\s*")
@@ -26,7 +25,7 @@ def looks_like_sheet(text: str) -> bool:
 
 def read_sheet(text: str) -> Raw:
     """The factors in three blocks of numbers. Raises `UnreadableFile` with line and column."""
-    blocks: list[list[list[Fraction]]] = [[]]
+    blocks: list[list[list[Any]]] = [[]]
     eliminated = re.search(r"(?im)^\s*#.*\b(eliminated|substitution)", text) is not None
     for number, line in enumerate(text.split("\n"), 1):
         if line.lstrip().startswith("#"):
@@ -38,7 +37,7 @@ def read_sheet(text: str) -> Raw:
         row = []
         for entry in _ENTRY.finditer(line):
             try:
-                row.append(exact_number(entry.group()))
+                row.append(exact_value(entry.group()))
             except UnreadableFile as error:
                 raise UnreadableFile(f"line {number}, column {entry.start() + 1}: {error}") from None
         blocks[-1].append(row)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Final, NoReturn, final
+from typing import Any, Final, NoReturn, final
 
 from grokkit.scheme._errors import UnreadableFile
 from grokkit.scheme._files import short
+from grokkit.scheme._gaussian import simple
 
 MAX_TEXT_BYTES: Final = 8 * 2**20
 """Largest text file that is read."""
@@ -17,6 +18,12 @@ MAX_EXPONENT: Final = 400
 
 _NUMBER: Final = re.compile(
     r"([+-]?)\s*(?:([0-9]+)(?:\s*/\s*([0-9]+))?|([0-9]*\.[0-9]*)(?:[eE]([+-]?[0-9]{1,4}))?)", re.ASCII
+)
+_PART: Final = r"(?:[0-9]+(?:\s*/\s*[0-9]+)?|[0-9]*\.[0-9]+)"
+_COMPLEX: Final = re.compile(
+    rf"(?:(?P<re>[+-]?\s*{_PART})(?=\s*[+-]))?\s*(?P<sign>[+-]?)\s*(?:(?P<im>{_PART})\s*\*?\s*)?[iIjJ]"
+    rf"(?:\s*\*\s*(?P<times>{_PART}))?(?:\s*/\s*(?P<below>[0-9]+))?",
+    re.ASCII,
 )
 _APPROXIMATE: Final = re.compile(r"(?i)[-+(*\s0-9./]*(?:x|eps|epsilon|lambda|delta|t|z)(?:\^?-?[0-9]*i?)?(?![a-z])")
 _IRRATIONAL: Final = re.compile(r"(?i)sqrt|root|√|\^\s*\(?\s*-?1\s*/|\bpi\b|golden|\bphi\b|cos|sin")
@@ -61,6 +68,23 @@ def exact_number(text: str) -> Fraction:
             raise UnreadableFile(f"{short(text)} is not a number")
         value = Fraction(decimal) * Fraction(10) ** power
     return -value if sign == "-" else value
+
+
+def exact_value(text: str) -> Any:
+    """A coefficient as `exact_number` reads it, or a complex one such as ``I/2`` or ``1-2*I``.
+
+    Real and imaginary part are exact; the imaginary unit is I, i or j.
+    """
+    text = text.strip()
+    match = _COMPLEX.fullmatch(text[1:-1].strip() if text.startswith("(") and text.endswith(")") else text)
+    if match is None or len(text) > 4 * MAX_DIGITS:
+        return exact_number(text)
+    real = exact_number(match["re"]) if match["re"] else Fraction(0)
+    imaginary = exact_number(match["im"] or "1") * exact_number(match["times"] or "1")
+    below = exact_number(match["below"] or "1")
+    if not below:
+        raise UnreadableFile(f"{short(text)} divides by zero")
+    return simple(real, (-imaginary if match["sign"] == "-" else imaginary) / below)
 
 
 def why_not_exact(text: str) -> str:
