@@ -88,6 +88,21 @@ def test_pictures(run, tmp_path, suffix):
     assert "jpx" in run("scheme", "info", "strassen", "--picture", tmp_path / "s.jpx")[2]
 
 
+def test_complex_schemes(run, parsed, tmp_path):
+    (tmp_path / "c.m").write_text("{{{{I}}, {{-I/2}}, {{2}}}}")
+    (row,) = parsed("verify", tmp_path / "c.m")["results"]
+    assert (row["verdict"], row["ring"], row["growth_factor"]) == ("exact", "Q(i)", None)
+    code, out, _ = run("scheme", "info", tmp_path / "c.m")
+    assert code == 0 and "over Q(i)" in out and "not computed for complex" in out and "M1 = ((i) A11)" in out
+    assert run("scheme", "convert", tmp_path / "c.m", tmp_path / "c.json")[0] == 0
+    assert parsed("scheme", "compose", tmp_path / "c.json", "strassen")["ring"] == "Q(i)"
+    for verb in ("reduce", "canonical", "convert"):
+        more = [tmp_path / "x.exp"] if verb == "convert" else []
+        assert run("scheme", verb, tmp_path / "c.json", *more)[0] in (1, 2)
+    assert run("expand", tmp_path / "c.json")[0] == 0
+    assert "not drawn in color" in run("scheme", "info", tmp_path / "c.m", "--picture", tmp_path / "c.svg")[2]
+
+
 def test_convert_and_read_back(run, parsed, tmp_path):
     for name in ("s.exp", "s.m", "s.mpl", "s.txt", "s.npz", "s.pt", "s.json"):
         code, out, _ = run("scheme", "convert", "strassen", tmp_path / name)

@@ -10,12 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grokkit.scheme import (
+    Equivalence,
+    Inequivalent,
     InvalidInput,
     MatrixProduct,
     Ring,
     Scheme,
     Undecided,
     canonical,
+    equivalent,
     invariants,
     jacobian_rank,
     load,
@@ -156,3 +159,32 @@ def test_invariants_modulo_two(test_data):
     large = load(test_data / "schemes/alphatensor/factorizations_r.npz", "9,11,11")
     with pytest.raises(InvalidInput, match="Jacobian has more entries"):
         invariants(large)
+
+
+def test_equivalence_under_rotation_and_transposition(test_data):
+    base = load(test_data / "schemes/fast-matmul/smirnov333-23-139")
+    for name, form in symmetric_forms(base):
+        moved = sandwiched(
+            form, [[1, 1, 0], [0, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 0, 1], [0, 2, 0]], np.eye(3, dtype=int).tolist()
+        )
+        found = equivalent(base, moved, symmetric=True)
+        assert isinstance(found, Equivalence)
+        assert found.apply(base) == moved
+        assert (found.form == name) or bool(equivalent(base, moved))
+    other = load(test_data / "schemes/fast-matmul/grey333-23-142")
+    assert isinstance(equivalent(base, other, symmetric=True), Inequivalent)
+    assert isinstance(equivalent(standard(1, 2, 3), standard(2, 2, 3), symmetric=True), Inequivalent)
+    assert equivalent(standard(1, 1, 1), standard(1, 1, 1), symmetric=True)
+
+
+def test_sandwiching_over_finite_fields():
+    for prime in (2, 5):
+        base = over(STRASSEN, Ring(prime, False))
+        moved = sandwiched(base, [[1, 1], [0, 1]], [[0, 1], [1, 1]], [[1, 0], [1, 1]])
+        assert moved.ring == base.ring
+        verify(moved)
+        assert sandwiched(moved, [[1, -1], [0, 1]], [[-1, 1], [1, 0]], [[1, 0], [-1, 1]]) == base
+    with pytest.raises(InvalidInput, match=r"P is singular over GF\(2\)"):
+        sandwiched(over(STRASSEN, BINARY), [[2, 0], [0, 1]], [[1, 0], [0, 1]], [[1, 0], [0, 1]])
+    with pytest.raises(InvalidInput, match=r"Q is singular over GF\(5\)"):
+        sandwiched(over(STRASSEN, Ring(5, False)), [[1, 0], [0, 1]], [[Fraction(1, 5), 0], [0, 1]], [[1, 0], [0, 1]])

@@ -3,7 +3,7 @@ import sys
 import pytest
 from hypothesis import given
 
-from grokkit.scheme import InvalidInput, Refuted, Scheme, equivalent, verify
+from grokkit.scheme import InvalidInput, Refuted, Scheme, additions, equivalent, verify
 from grokkit.scheme.catalog import catalog, standard
 from strategies import formats
 
@@ -58,6 +58,15 @@ def test_best():
         catalog.best("2x2x2", ring="GF(2)")
     with pytest.raises(InvalidInput, match="too large to store"):
         catalog.best("1000x1000x1000")
+
+
+def test_best_by_additions_or_growth():
+    assert catalog.best("2x2x2", by="additions") == catalog["winograd"]
+    assert catalog.best("2x2x2", by="growth") == catalog.best("2x2x2", by="frobenius") == catalog["strassen"]
+    assert catalog.best("2x2x2", by=lambda scheme: -additions(scheme).total) == catalog["winograd"]
+    assert catalog.best("1x2x1", by="additions").rank == 2
+    with pytest.raises(InvalidInput, match="by 'speed' is not understood; use rank, additions, growth, frobenius"):
+        catalog.best("2x2x2", by="speed")
 
 
 def test_winograd_and_strassen_are_one_algorithm():

@@ -108,7 +108,8 @@ def expand(
         )
         return 0
     facts = _facts(base)
-    growth = f"{facts['growth_factor']:g}" if math.isfinite(facts["growth_factor"]) else "too large for a float"
+    value = facts["growth_factor"]
+    growth = "not computed" if value is None else f"{value:g}" if math.isfinite(value) else "too large for a float"
     print(f"{base.name} over {base.ring}, {plural(facts['additions'], 'addition')}, growth {growth}")
     print(f"{plural(levels, 'level')}: {large.name}, {proven(certificate.equations)}")
     if out is not None:
@@ -214,5 +215,5 @@ def _facts(scheme: Any) -> dict[str, Any]:
 
     return facts(scheme) | {
         "additions": room.additions(scheme).total,
-        "growth_factor": as_float(room.growth_factor(scheme)),
+        "growth_factor": None if scheme.ring.complex else as_float(room.growth_factor(scheme)),
     }

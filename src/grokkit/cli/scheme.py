@@ -71,8 +71,8 @@ def _counts(scheme: Any) -> dict[str, Any]:
         "additions_by_side": [added.a, added.b, added.c],
         "scalings": room.scalings(scheme),
         "nonzeros": [int((x != 0).sum()) for x in (scheme.U, scheme.V, scheme.W)],
-        "growth_factor": as_float(room.growth_factor(scheme)),
-        "frobenius_growth": room.frobenius_growth(scheme),
+        "growth_factor": None if scheme.ring.complex else as_float(room.growth_factor(scheme)),
+        "frobenius_growth": None if scheme.ring.complex else room.frobenius_growth(scheme),
     }
 
 
@@ -149,6 +149,12 @@ def info(
     return 0
 
 
+def _growth(content: dict[str, Any]) -> str:
+    if content["growth_factor"] is None:
+        return "not computed for complex coefficients"
+    return f"{content['growth_factor']:g} (max norm), {content['frobenius_growth']:.4f} (Frobenius)"
+
+
 def _best_known(scheme: Any) -> dict[str, int]:
     from grokkit import scheme as room
 
@@ -165,7 +171,7 @@ def _print_facts(content: dict[str, Any]) -> None:
         ("additions", f"{content['additions']} ({a} for A, {b} for B, {c} for C)"),
         ("scalings", str(content["scalings"])),
         ("nonzeros", " + ".join(map(str, content["nonzeros"]))),
-        ("growth", f"{content['growth_factor']:g} (max norm), {content['frobenius_growth']:.4f} (Frobenius)"),
+        ("growth", _growth(content)),
     ]
     if content["shared_additions"] is not None:
         rows.insert(3, ("shared", f"{content['shared_additions']} additions with the subexpressions of the file"))
@@ -271,6 +277,7 @@ def canonical(
 def equivalent(
     first: Source,
     second: Annotated[str, typer.Argument(help="The scheme to compare with.", metavar="OTHER")],
+    symmetric: Annotated[bool, typer.Option("--symmetric", help="Try rotation and transposition as well.")] = False,
     json: Json = False,
 ) -> int:
     """Decide exactly whether two schemes are the same algorithm in other bases, over Q."""
@@ -282,7 +289,7 @@ def equivalent(
         if isinstance(reading, int):
             return reading
         readings.append(reading.scheme)
-    verdict = room.equivalent(*readings)
+    verdict = room.equivalent(*readings, symmetric=symmetric)
     name = type(verdict).__name__.lower()
     if json:
         content: dict[str, Any] = {"first": first, "second": second, "verdict": name, "text": str(verdict)}
@@ -292,6 +299,7 @@ def equivalent(
                 for letter, matrix in zip("PQR", (verdict.P, verdict.Q, verdict.R), strict=True)
             }
             content |= {
+                "form": verdict.form,
                 "permutation": list(verdict.permutation),
                 "scales": [[str(x) for x in triple] for triple in verdict.scales],
             }
@@ -359,7 +367,7 @@ def _report_made(scheme: Any, out: Path | None, verb: str, more: dict[str, Any],
     counts = _counts(scheme)
     print(
         f"{scheme.name} over {scheme.ring}: {proven(certificate.equations)}, "
-        f"{plural(counts['additions'], 'addition')}, growth {counts['growth_factor']:g}, sha256 {scheme.digest[:16]}"
+        f"{plural(counts['additions'], 'addition')}, growth {_growth(counts)}, sha256 {scheme.digest[:16]}"
     )
     if out is not None:
         print(f"written to {out}")
@@ -516,7 +524,7 @@ def reduce(
     print(f"with shared subexpressions: {program.additions} ({a} for A, {b} for B, {c} for C)")
     if basis is not None:
         print(f"in an alternative basis: {basis.additions} a recursive step")
-    print(f"growth: {content['growth_factor']:g} (max norm), {content['frobenius_growth']:.4f} (Frobenius)")
+    print(f"growth: {_growth(content)}")
     for path in (out, program_out):
         if path is not None:
             print(f"written to {path}")

@@ -95,7 +95,7 @@ def _check(path: Path, member: str) -> Iterator[dict[str, Any]]:
                     "equations": reading.certificate.equations,
                     "additions": room.additions(scheme).total,
                     "shared_additions": reading.program.additions if reading.program else None,
-                    "growth_factor": as_float(room.growth_factor(scheme)),
+                    "growth_factor": None if scheme.ring.complex else as_float(room.growth_factor(scheme)),
                 }
             )
 

@@ -18,7 +18,7 @@ import itertools
 import math
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Final, final
@@ -28,7 +28,7 @@ from grokkit.scheme._errors import InvalidInput
 from grokkit.scheme._rational import Matrix, Vector
 from grokkit.scheme._ring import Ring, Z
 from grokkit.scheme._scheme import Scheme
-from grokkit.scheme._symmetry import sandwiched, slot_matrices
+from grokkit.scheme._symmetry import sandwiched, slot_matrices, symmetric_forms
 from grokkit.scheme._target import MatrixProduct
 
 FRAME_BUDGET: Final = 100_000
@@ -61,7 +61,8 @@ class Equivalence:
         b.u = λ P⁻ᵀ a.u Qᵀ,   b.v = μ Q⁻ᵀ a.v Rᵀ,   b.w = ν P a.w R⁻¹.
 
     P, Q and R are invertible and rational, each scaled to coprime integers. `equivalent` returns only
-    what it has checked entry by entry. `ring` is that of `b`: integer factors may be stored over Q.
+    what it has checked entry by entry. `ring` is that of `b`: integer factors may be stored over Q. `form` says which
+    of the symmetric forms of `a` is meant, where rotation and transposition were tried.
     """
 
     P: Matrix
@@ -70,9 +71,12 @@ class Equivalence:
     permutation: tuple[int, ...]
     scales: tuple[tuple[Fraction, Fraction, Fraction], ...]
     ring: Ring = Z
+    form: str = "as it is"
 
     def apply(self, a: Scheme) -> Scheme:
         """Carry scheme `a` over. Law: ``equivalent(a, b).apply(a) == b``."""
+        if self.form != "as it is":
+            a = dict(symmetric_forms(a))[self.form]
         moved = sandwiched(a, self.P, self.Q, self.R)
         u, v, w = moved.fractions()
         order = sorted(range(a.rank), key=self.permutation.__getitem__)
@@ -92,7 +96,8 @@ class Equivalence:
             return "[" + "; ".join(" ".join(str(x) for x in row) for row in a) + "]"
 
         order = " ".join(str(s + 1) for s in self.permutation)
-        return f"equivalent: P = {show(self.P)}, Q = {show(self.Q)}, R = {show(self.R)}, slots -> {order}"
+        first = "" if self.form == "as it is" else f"{self.form}, then "
+        return f"equivalent: {first}P = {show(self.P)}, Q = {show(self.Q)}, R = {show(self.R)}, slots -> {order}"
 
 
 @final
@@ -123,13 +128,14 @@ class Undecided:
         return f"undecided: {self.reason}"
 
 
-def equivalent(a: Scheme, b: Scheme) -> Equivalence | Inequivalent | Undecided:
+def equivalent(a: Scheme, b: Scheme, symmetric: bool = False) -> Equivalence | Inequivalent | Undecided:
     """Whether sandwiching, slot permutation and slot scaling map scheme `a` to scheme `b`, over Q.
+
+    With `symmetric`, rotation and transposition are tried as well, where they keep the format.
 
     Decided for all pairs whose rank-one factors span a projective frame in each of the three spaces, and
     for all that agree up to slot order and scales; by de Groote (1978) all exact <2,2,2;7> schemes form
-    one orbit, and each pair is matched here constructively. Transposition and cyclic rotation are not
-    sandwichings and are not tried. Targets other than matrix products are `Undecided`.
+    one orbit, and each pair is matched here constructively. Targets other than matrix products are `Undecided`.
 
     >>> from grokkit.scheme.catalog import catalog
     >>> bool(equivalent(catalog["strassen"], catalog["winograd"]))
@@ -137,6 +143,22 @@ def equivalent(a: Scheme, b: Scheme) -> Equivalence | Inequivalent | Undecided:
     """
     if not isinstance(a.target, MatrixProduct) or not isinstance(b.target, MatrixProduct):
         return Undecided(f"targets {a.target.name} and {b.target.name}; only matrix products are compared")
+    if not symmetric:
+        return _equivalent(a, b)
+    verdicts: list[Inequivalent | Undecided] = []
+    for name, form in symmetric_forms(a):
+        if form.target == b.target:
+            verdict = _equivalent(form, b)
+            if isinstance(verdict, Equivalence):
+                return replace(verdict, form=name)
+            verdicts.append(verdict)
+    if not verdicts:
+        return Inequivalent(f"targets {a.target.name} and {b.target.name}")
+    return next((verdict for verdict in verdicts if isinstance(verdict, Undecided)), verdicts[0])
+
+
+def _equivalent(a: Scheme, b: Scheme) -> Equivalence | Inequivalent | Undecided:
+    """The answer for sandwiching, slot permutation and slot scaling alone."""
     if a.target != b.target:
         return Inequivalent(f"targets {a.target.name} and {b.target.name}")
     if a.rank != b.rank:

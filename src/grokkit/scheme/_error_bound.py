@@ -80,6 +80,8 @@ def composed_error_bound(
     for scheme, count in steps:
         if not isinstance(scheme.target, MatrixProduct):
             raise InvalidInput(f"{scheme.name}: error bounds are for matrix products")
+        if scheme.ring.complex:
+            raise InvalidInput(f"{scheme.name}: schemes over {scheme.ring} are not executed and have no error bound")
         levels = _whole("levels", count)
         leaf = -(-leaf // scheme.target.m**levels)
         depth += levels * _roundings(scheme)

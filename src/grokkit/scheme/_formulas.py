@@ -30,6 +30,7 @@ def _coefficient(value: Any, latex: bool) -> str:
 def linear_combination(coefficients: Iterable[Any], names: Iterable[str], latex: bool = False) -> str:
     """Signed sum such as ``A11 + 2 A12 - (1/2) A22``; ``0`` if empty. A positive term comes first if any.
 
+    >>> from fractions import Fraction
     >>> linear_combination([Fraction(-1, 2), Fraction(0), Fraction(1)], ["x", "y", "z"])
     'z - (1/2) x'
     """

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from html import escape
-from typing import Final
+from typing import Any, Final
 
+from grokkit.scheme._errors import InvalidInput
 from grokkit.scheme._kronecker import format_of
 from grokkit.scheme._scheme import Scheme
 from grokkit.scheme._target import MatrixProduct
@@ -18,10 +19,10 @@ NEGATIVE: Final = "#c8452c"
 EMPTY: Final = "#eceef1"
 
 
-def slot_grids(scheme: Scheme) -> Iterator[tuple[list[list[Fraction]], ...]]:
+def slot_grids(scheme: Scheme) -> Iterator[tuple[list[list[Any]], ...]]:
     """For each product its factors as matrices: A (n × m), B (m × p), C (n × p)."""
     sides = MatrixProduct(*format_of(scheme)).sides()
-    u, v, w = scheme.fractions()
+    u, v, w = scheme.numbers()
     columns = [list(column) for column in zip(*w, strict=True)] if scheme.rank else []
     for rows in zip(u, v, columns, strict=True):
         yield tuple(
@@ -62,9 +63,9 @@ def text_picture(scheme: Scheme, width: int = 100) -> str:
     return "\n".join(lines[:-1])
 
 
-def _text_block(grids: tuple[list[list[Fraction]], ...], height: int) -> list[str]:
-    def mark(value: Fraction) -> str:
-        return "." if not value else {1: "+", -1: "-"}.get(int(value) if value.denominator == 1 else 0, "*")
+def _text_block(grids: tuple[list[list[Any]], ...], height: int) -> list[str]:
+    def mark(value: Any) -> str:
+        return "." if not value else "+" if value == 1 else "-" if value == -1 else "*"
 
     columns = []
     for grid in grids:
@@ -76,6 +77,8 @@ def _text_block(grids: tuple[list[list[Fraction]], ...], height: int) -> list[st
 def svg_picture(scheme: Scheme, columns: int = 6) -> str:
     """The products as an SVG drawing: blue is positive, red negative, depth of color the size of the coefficient."""
     n, m, p = format_of(scheme)
+    if scheme.ring.complex:
+        raise InvalidInput(f"{scheme.name}: complex coefficients are not drawn in color")
     grids = list(slot_grids(scheme))
     largest = max((abs(x) for slot in grids for grid in slot for row in grid for x in row), default=Fraction(1)) or 1
     wide, high = (m + 2 * p) * CELL + 2 * GAP, max(n, m) * CELL

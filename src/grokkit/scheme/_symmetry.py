@@ -43,14 +43,15 @@ def sandwiched(scheme: Scheme, P: Any, Q: Any, R: Any) -> Scheme:
     P (n × n), Q (m × m) and R (p × p) are invertible, with integers or `Fraction`s. Factors become
     u → P⁻ᵀ u Qᵀ, v → Q⁻ᵀ v Rᵀ, w → P w R⁻¹. Laws: the result is exact if the scheme is, and
     sandwiching by (P₂P₁, Q₂Q₁, R₂R₁) is sandwiching by (P₁,Q₁,R₁), then by (P₂,Q₂,R₂). The ring is Z
-    where the result has no denominators and Q elsewhere.
+    where the result has no denominators and Q elsewhere; over GF(p) everything is taken modulo p.
 
     Raises `InvalidInput` for a singular or ill-shaped matrix. Source: de Groote (1978), "On varieties
     of optimal algorithms for the computation of bilinear mappings".
     """
-    if not scheme.ring.rational:
-        raise InvalidInput(f"{scheme.name}: sandwiching over {scheme.ring} is not available; it acts over Q")
+    if scheme.ring.complex:
+        raise InvalidInput(f"{scheme.name}: sandwiching over {scheme.ring} is not available")
     u, v, w = slot_matrices(scheme)
+    characteristic = scheme.ring.characteristic
     sizes = scheme.target.format  # type: ignore[attr-defined]  # slot_matrices admits matrix products only
     gauge = []
     for name, given, size in zip("PQR", (P, Q, R), sizes, strict=True):
@@ -58,18 +59,29 @@ def sandwiched(scheme: Scheme, P: Any, Q: Any, R: Any) -> Scheme:
         if len(square) != size or any(len(row) != size for row in square):
             raise InvalidInput(f"{name} must be {size} x {size}")
         inverse = exact.inverse(square)
-        if inverse is None:
-            raise InvalidInput(f"{name} is singular; an invertible matrix is needed")
+        if inverse is None or (characteristic and not _invertible_modulo(square, characteristic)):
+            where = f" over {scheme.ring}" if characteristic else ""
+            raise InvalidInput(f"{name} is singular{where}; an invertible matrix is needed")
         gauge.append((square, inverse))
     (p, p_inv), (q, q_inv), (r, r_inv) = gauge
     outputs = _flat(_both(p, x, r_inv) for x in w)
-    return Scheme.from_rationals(
-        scheme.target,
+    sides = (
         _flat(_both(exact.transpose(p_inv), x, exact.transpose(q)) for x in u),
         _flat(_both(exact.transpose(q_inv), x, exact.transpose(r)) for x in v),
         [[row[k] for row in outputs] for k in range(scheme.target.shape[2])],
-        provenance=Provenance("sandwiching", configuration={"base": scheme.digest}),
     )
+    provenance = Provenance("sandwiching", configuration={"base": scheme.digest})
+    if not characteristic:
+        return Scheme.from_rationals(scheme.target, *sides, provenance=provenance)
+    u_, v_, w_ = (
+        [[x.numerator * pow(x.denominator, -1, characteristic) for x in row] for row in side] for side in sides
+    )
+    return Scheme(scheme.target, u_, v_, w_, ring=scheme.ring, provenance=provenance)
+
+
+def _invertible_modulo(a: Matrix, p: int) -> bool:
+    """Whether a matrix has entries modulo p, and an inverse there."""
+    return all(x.denominator % p for row in a for x in row) and exact.determinant(a).numerator % p != 0
 
 
 def transposed(scheme: Scheme) -> Scheme:

@@ -6,18 +6,22 @@ Crystallization never imports this module (an import contract and a test hold it
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Final, final
 
 from grokkit.scheme._construct import Construction, construct
+from grokkit.scheme._counts import frobenius_growth, growth_factor
 from grokkit.scheme._errors import InvalidInput
 from grokkit.scheme._files import short
 from grokkit.scheme._json import load_own
+from grokkit.scheme._kronecker import format_of
+from grokkit.scheme._reduction import reduce_additions
 from grokkit.scheme._scheme import Scheme
 from grokkit.scheme._standard import standard
+from grokkit.scheme._symmetry import with_format
 from grokkit.scheme._target import MatrixProduct
 from grokkit.scheme._verify import verify
 
@@ -78,24 +82,52 @@ class Catalog:
     def __len__(self) -> int:
         return len(_STORED)
 
-    def best(self, target: str | MatrixProduct, *, ring: str | None = None) -> Scheme:
-        """The scheme of lowest rank for a format, such as ``"2x2x2"``; the first listed wins ties.
+    def best(
+        self,
+        target: str | MatrixProduct,
+        *,
+        ring: str | None = None,
+        by: str | Callable[[Scheme], float] = "rank",
+    ) -> Scheme:
+        """The best scheme of lowest rank for a format, such as ``"2x2x2"``; the first listed wins ties.
 
-        `ring` narrows the choice: ``"ternary"`` (coefficients -1, 0, 1), ``"Z"``, or ``"Q"`` (which
-        admits all). The standard algorithm is always a candidate, so there is always an answer.
+        Parameters
+        ----------
+        ring:
+            Narrows the choice: ``"ternary"`` (coefficients -1, 0, 1), ``"Z"``, or ``"Q"`` (which admits all).
+        by:
+            What decides among the schemes of lowest rank: ``"rank"`` (nothing more), ``"additions"`` (with common
+            subexpressions shared), ``"growth"`` (the growth factor in the max norm), ``"frobenius"`` (in that
+            norm), or a function of a scheme that is to be small, such as a predicted time.
+
+        Stored schemes of the same letters in another order are candidates too, and so is the standard algorithm, so
+        there is always an answer.
+
+        >>> catalog.best("2x2x2", by="additions") == catalog["winograd"]
+        True
         """
+        measures: dict[str, Callable[[Scheme], float]] = {
+            "rank": lambda scheme: 0.0,
+            "additions": lambda scheme: float(reduce_additions(scheme).additions),
+            "growth": lambda scheme: float(growth_factor(scheme)),
+            "frobenius": frobenius_growth,
+        }
+        if isinstance(by, str) and by not in measures:
+            raise InvalidInput(f"by {short(by)} is not understood; use {', '.join(measures)} or a function")
+        measure = measures[by] if isinstance(by, str) else by
         if ring not in (None, "ternary", "Z", "Q"):
             raise InvalidInput(f"ring {ring!r} is not understood here; use ternary, Z or Q")
         wanted = MatrixProduct.parse(target) if isinstance(target, str) else target
-        candidates = [_stored(name) for name in _STORED] + [standard(*wanted.format)]
+        letters = sorted(wanted.format)
+        stored = [scheme for scheme in self.schemes() if sorted(format_of(scheme)) == letters]
+        candidates = [*(with_format(scheme, wanted.format) for scheme in stored), standard(*wanted.format)]
         fitting = [
             scheme
             for scheme in candidates
-            if scheme.target == wanted
-            and (ring != "ternary" or scheme.ternary)
-            and (ring != "Z" or str(scheme.ring) == "Z")
+            if (ring != "ternary" or scheme.ternary) and (ring != "Z" or str(scheme.ring) == "Z")
         ]
-        return min(fitting, key=lambda scheme: scheme.rank)
+        lowest = min(scheme.rank for scheme in fitting)
+        return min((scheme for scheme in fitting if scheme.rank == lowest), key=measure)
 
     def schemes(self) -> list[Scheme]:
         """Every stored scheme."""

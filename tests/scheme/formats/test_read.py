@@ -441,6 +441,7 @@ def test_maple_and_mathematica(write):
         (f"TriadSet([{TRIAD.format('1', '2^(1/2)', '1')}])", ["irrational"]),
         (f"TriadSet([{TRIAD.format('1', 'x', '1')}])", ["power of a variable"]),
         (f"TriadSet([{TRIAD.format('1', '1,2', '1')}])", ["another size than it says"]),
+        ("TriadSet([Triad([Matrix(1, 2, [0]), Matrix([[1]]), Matrix([[1]])])])", ["line 1, column 18", "list of rows"]),
         ("TriadSet([])", ["no products"]),
         ("TriadSet([", ["the end of the file"]),
         ("TriadSet TriadSet", ["second TriadSet"]),
@@ -516,3 +517,11 @@ def test_indices_that_fit_no_product_are_refuted(write):
         load(write("(a11)*(b11)*(c11)\n(a11)*(b12)*(c31)\n(a41)*(b13)*(c12)"))
     with pytest.raises(Refuted):
         load(write("M1 = A11 B11\nM2 = A26 B21\nC21 = M1 + M2\nC13 = M1"))
+
+
+def test_a_member_s_name_cannot_break_the_line(write):
+    path = write(archive(**{"1,2,\n1": np.zeros((2, 2, 2)), "b": np.zeros((2, 2, 2))}), "x.npz")
+    for member in ("1,2,\n1", ""):
+        with pytest.raises(InvalidInput) as caught:
+            load(path, member)
+        assert "\n" not in str(caught.value)

@@ -68,6 +68,8 @@ def _matrix(tokens: Tokens) -> list[list[Any]]:
         tokens.expect(",")
     rows = _list(tokens, "[", "]", 1)
     tokens.expect(")")
+    if not all(isinstance(row, list) and not any(isinstance(x, list) for x in row) for row in rows):
+        raise UnreadableFile(f"{place(tokens.text, offset)}: a matrix that is no list of rows")
     if sizes and [Fraction(len(rows)), Fraction(len(rows[0]) if rows else 0)] != sizes:
         raise UnreadableFile(f"{place(tokens.text, offset)}: a matrix of another size than it says")
     return rows

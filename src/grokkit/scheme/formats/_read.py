@@ -68,13 +68,13 @@ class SchemeFile:
             if member and self.members == ("",):
                 raise InvalidInput(f"{self.path}: holds one scheme without a name, not {short(member)}")
             what = f"no scheme {short(member)}" if member else f"holds {len(self.members)} schemes; choose one"
-            shown = ", ".join(self.members[:6]) + (", ..." if len(self.members) > 6 else "")
+            shown = ", ".join(map(_shown, self.members[:6])) + (", ..." if len(self.members) > 6 else "")
             raise InvalidInput(f"{self.path}: {what} of {shown}")
         return self._named(self._read[member], member)
 
     def _named(self, action: Callable[[], Any], member: str = "") -> Any:
         """Run an action; every complaint about the file begins with its name."""
-        where = f"{self.path}: {member}: " if member else f"{self.path}: "
+        where = f"{self.path}: {_shown(member)}: " if member else f"{self.path}: "
         try:
             return action()
         except InvalidInput as error:
@@ -151,6 +151,11 @@ class SchemeFile:
             if rank != held:
                 raise UnreadableFile(f"its name says {rank} products, it holds {held}; mend or rename it")
             return
+
+
+def _shown(member: str) -> str:
+    """A member's name from a file for an error message: short, without control characters."""
+    return short(member)[1:-1]
 
 
 def holds_weights(path: str | os.PathLike[str]) -> bool:
