@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_OUT ?= grokkit-demo
-SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/src/*.cpp native/src/product/* native/include/*)
+SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/src/*.cpp native/src/*/* native/include/*)
 
 .PHONY: demo test lint types layers unit doctest sanitize package fuzz bench clean help
 

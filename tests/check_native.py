@@ -1,6 +1,6 @@
 """Checks of the native core outside Python, run by ``make sanitize``:
 
-- built with the address and undefined-behaviour sanitizers it trains every kind of network;
+- built with the address and undefined-behaviour sanitizers it trains every kind of network and walks every flip graph;
 - its product meets plain loops under the address, undefined-behaviour and thread sanitizers;
 - the product also with NEON, under emulation, where aarch64-linux-gnu-g++ and qemu-aarch64 are at hand.
 
@@ -44,6 +44,18 @@ for variant in VARIANTS:
             engine.prune()
         engine.advance(config.total_steps)
         assert np.isfinite(engine.weights()).all()
+from grokkit.scheme import MatrixProduct
+from grokkit.search._packed import RINGS, holds, standard_packed
+from grokkit.search._walk import walk
+for form in ((2, 2, 2), (3, 3, 3), (8, 8, 8)):
+    target = MatrixProduct(*form)
+    for ring in RINGS:
+        for temperature in (None, 2.0):
+            found = walk(
+                [standard_packed(target)] * 4, np.arange(4, dtype=np.uint64), np.array([3, 50, 400, 10**6]), ring=ring,
+                entries=max(target.shape), steps=5000, temperature=temperature, threads=2,
+            )
+            assert all(holds(packed, target, ring) for packed in found.schemes)
 print(_native.load().instruction_set)
 """
 
@@ -132,7 +144,7 @@ def main() -> None:
             environment = {"LD_PRELOAD": ":".join(runtimes), "ASAN_OPTIONS": "detect_leaks=0", _native.VARIABLE: name}
             loaded = run(sys.executable, "-c", TRAIN, folder, **environment)
             assert loaded == name, f"{loaded} was loaded, not {name}"
-            print(f"training, address and undefined sanitizers: {name} clean")
+            print(f"training and walks, address and undefined sanitizers: {name} clean")
         check_products(compiler, Path(folder), newest)
         check_neon(Path(folder))
 

@@ -16,7 +16,7 @@ extern "C" {
 #pragma GCC visibility push(default)   /* all else stays inside the shared object */
 
 /* Raised whenever a function or structure below changes; the loader refuses any other. */
-#define GROKKIT_ABI 2
+#define GROKKIT_ABI 3
 
 int32_t grokkit_abi(void);
 
@@ -116,6 +116,38 @@ int32_t grokkit_finite(int32_t type, const grokkit_matrix *matrix);
 
 /* Multiply and add in registers, in `count` rounds; the number of floating-point operations done. */
 double grokkit_flops(int32_t type, int64_t count);
+
+/* --- walks in the flip graph --- */
+
+enum { GROKKIT_GF2 = 0, GROKKIT_GF3 = 1, GROKKIT_TERNARY = 2 };
+
+/* Independent walks from given schemes, over GF(2), GF(3), or Z with coefficients -1, 0, 1 only.
+ *
+ * A factor is a vector of up to 64 coefficients: bit e of its first word is set where coefficient e is 1, of its second
+ * where it is -1 (over GF(2) the second is 0). What a walk does depends on its scheme, its random state and the
+ * settings, not on the number of threads, the instruction set, or the other walks. */
+typedef struct {
+    int32_t ring;               /* GROKKIT_GF2, ... */
+    int32_t entries;            /* of the longest factor: 1 to 64 */
+    int32_t capacity;           /* products that `factors` has room for: 1 to 1024 */
+    int32_t threads;
+    int32_t target;             /* a walk ends at this rank */
+    int32_t headroom;           /* plus transitions only below this many ranks above the walk's best */
+    int64_t walkers;
+    int64_t steps;              /* flips that each walk tries */
+    const uint64_t *acceptance; /* NULL, or 64 chances times 2^64: to accept a flip that adds d + 1 nonzero coefficients */
+    const int64_t *intervals;   /* (walkers) flips without a lower rank before a plus transition */
+    uint64_t *random;           /* (walkers) in, out: states of the random generators */
+    int32_t *ranks;             /* (walkers) in: of the scheme; out: the lowest that was reached */
+    uint64_t *factors;          /* (walkers, 3, capacity, 2) in: the scheme; out: as last seen at that rank; with
+                                   `acceptance`, the one of fewest nonzero coefficients there */
+    int64_t *tried;             /* (walkers) out: flips tried */
+    int64_t *flipped;           /* (walkers) out: flips done */
+    int64_t *reached;           /* (walkers, capacity + 1) in: -1; out: flips tried before each rank was first reached */
+} grokkit_walks;
+
+/* 0 on success; 1 if the call is outside what is supported (then nothing was done), 2 if there was no memory for some walks. */
+int32_t grokkit_walk(const grokkit_walks *walks);
 
 #pragma GCC visibility pop
 

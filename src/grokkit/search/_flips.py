@@ -1,0 +1,289 @@
+"""Search in flip graphs: rounds of walks from pools, up a ladder of formats, until a scheme of the wanted rank is
+found.
+
+A search is a sequence of rounds. In a round every walker makes a fixed number of flips from a scheme of the pool; the
+schemes that they come to go into the pool in the walkers' order. What a round does depends on the seed, the number of
+the round and the pool, so the same seed and number of walkers give the same search with any number of workers, on any
+engine, interrupted or not.
+
+A format starts from the schemes of a smaller one, extended, which starts from those of a smaller one still: a ladder.
+A search that does not come further begins anew with another ladder. Source: Kauers and Moosbauer (2022), "Flip graphs
+for matrix multiplication"; Arai, Ichikawa and Hukushima (2024), "Adaptive flip graph algorithm for matrix
+multiplication"; Kauers and Wood (2025), "Exploring the meta flip graph for matrix multiplication".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias, final
+
+import numpy as np
+
+from grokkit.scheme import InvalidInput, MatrixProduct, Scheme, best_known
+from grokkit.search._packed import RINGS, Packed, check_packable, holds, pack, projected
+from grokkit.search._pool import INTERVALS, Pool
+from grokkit.search._walk import walk
+
+Format: TypeAlias = tuple[int, int, int]
+START: Final = 27
+"""Formats of at most this many products by the standard algorithm start from that, without a ladder."""
+LARGEST_ODDS: Final = 5
+"""How much likelier a step of the ladder grows the largest letter than one that is smaller by one."""
+PROJECTIONS: Final = 4
+"""Times that a scheme of another format is projected, each with other indices."""
+
+
+@final
+@dataclass(frozen=True)
+class FlipSettings:
+    """How pools are walked. The defaults found every scheme that docs/measurements.md lists.
+
+    Attributes
+    ----------
+    walkers:
+        Walks in a round.
+    steps:
+        Flips that each tries in a round.
+    capacity:
+        Schemes of each rank that a pool holds.
+    fresh:
+        Share of walks that start at any rank of the pool, instead of the lowest.
+    breadth:
+        Schemes of the lowest rank that a step of the ladder collects before the next is taken.
+    patience:
+        Rounds in which neither the rank falls nor, below `breadth`, a new scheme of the lowest rank appears, before a
+        step of the ladder is left, or the last one given up and another ladder taken.
+    """
+
+    walkers: int = 16
+    steps: int = 200_000
+    capacity: int = 300
+    fresh: float = 0.5
+    breadth: int = 20
+    patience: int = 40
+
+    def __post_init__(self) -> None:
+        for name in ("walkers", "steps", "capacity", "breadth", "patience"):
+            if getattr(self, name) < 1:
+                raise InvalidInput(f"{name} is {getattr(self, name)}; at least 1 is needed")
+        if not 0 <= self.fresh <= 1:
+            raise InvalidInput(f"fresh is {self.fresh}; a share from 0 to 1 is needed")
+
+
+@final
+@dataclass(frozen=True)
+class Slice:
+    """The walks of one worker in one round."""
+
+    schemes: list[Packed]
+    random: np.ndarray
+    intervals: np.ndarray
+    ring: str
+    entries: int
+    steps: int
+    target: int
+
+
+@final
+@dataclass(frozen=True)
+class Done:
+    """What a slice came to, and the processor time that it took, in seconds."""
+
+    schemes: list[Packed]
+    tried: int
+    flipped: int
+    seconds: float
+
+
+Engine: TypeAlias = Callable[[Sequence[Slice]], Sequence[Done]]
+"""Runs slices, in any place and order, and gives back what they came to, in theirs."""
+
+
+def run_slice(work: Slice, threads: int = 1) -> Done:
+    """Walk a slice, here."""
+    import time
+
+    started = time.process_time()
+    walked = walk(
+        work.schemes,
+        work.random,
+        work.intervals,
+        ring=work.ring,
+        entries=work.entries,
+        steps=work.steps,
+        target=work.target,
+        threads=threads,
+    )
+    seconds = time.process_time() - started
+    return Done(walked.schemes, int(walked.tried.sum()), int(walked.flipped.sum()), seconds)
+
+
+def in_threads(workers: int) -> Engine:
+    """The engine of one machine: all slices in turn, each on `workers` threads of the native core."""
+    return lambda slices: [run_slice(work, workers) for work in slices]
+
+
+@final
+@dataclass
+class Counts:
+    """What a search has spent."""
+
+    rounds: int = 0
+    tried: int = 0
+    flipped: int = 0
+    seconds: float = 0.0
+    ladders: int = 0
+    history: list[tuple[int, int]] = field(default_factory=list)
+    """(flips tried, lowest rank of the format until then), at each fall."""
+
+
+@final
+class FlipSearch:
+    """One search for schemes of a format over GF(2), GF(3) or with coefficients -1, 0, 1.
+
+    `rounds()` goes on for ever; take from it as long as there is time. The state between rounds is plain data (`state`,
+    `restore`), so a search can be stopped and taken up again.
+    """
+
+    def __init__(
+        self,
+        target: MatrixProduct,
+        ring: str,
+        seed: int,
+        settings: FlipSettings | None = None,
+        parents: Sequence[Scheme] = (),
+        goal: int = 0,
+    ):
+        if ring not in RINGS:
+            raise InvalidInput(f"ring {ring!r} is not understood here; use {', '.join(RINGS)}")
+        check_packable(target, target.nonzeros)
+        self.target, self.ring, self.seed, self.goal = target, ring, seed, goal
+        self.settings = settings or FlipSettings()
+        self.parents: list[tuple[MatrixProduct, Packed]] = []
+        for scheme in parents:
+            packed = pack(scheme, ring)
+            if packed is None or not isinstance(scheme.target, MatrixProduct):
+                raise InvalidInput(f"{scheme.name} over {scheme.ring}: no start for walks over {ring}")
+            self.parents.append((scheme.target, packed))
+        self.counts = Counts()
+        self.best: int | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """A new ladder."""
+        generator = self._generator(0)
+        self.ladder = [self.target.format] if self.parents else ladder(self.target.format, generator)
+        self.rung = -1
+        self.pool = self._pool(self.ladder[0])
+        for source, packed in self.parents:
+            for _ in range(PROJECTIONS):
+                self.pool.add(projected(packed, source, self.pool.target, self.ring, generator), generator)
+        self.pool.start()
+        self._take_rung()
+
+    def _take_rung(self) -> None:
+        self.rung += 1
+        self.idle = 0
+        if self.rung:
+            before, generator = self.pool, self._generator(1 + self.rung)
+            self.pool = self._pool(self.ladder[self.rung])
+            for packed in before.leaders:
+                for _ in range(PROJECTIONS):
+                    start = projected(packed, before.target, self.pool.target, self.ring, generator)
+                    self.pool.add(start, generator)
+
+    def _pool(self, form: Format) -> Pool:
+        return Pool(MatrixProduct(*form), self.ring, self.settings.capacity, self.settings.fresh)
+
+    def _generator(self, purpose: int) -> np.random.Generator:
+        """Random numbers that depend on the seed, what they are for, the ladder and the round."""
+        return np.random.default_rng([self.seed, purpose, self.counts.ladders, self.counts.rounds])
+
+    @property
+    def last(self) -> bool:
+        """Whether the search is at its own format."""
+        return self.rung == len(self.ladder) - 1
+
+    def rounds(self, engine: Engine, workers: int = 1) -> Iterator[list[Packed]]:
+        """Walk round by round; yields the new schemes of the format of the lowest rank so far, proven over the ring."""
+        while True:
+            yield self.round(engine, workers)
+
+    def round(self, engine: Engine, workers: int = 1) -> list[Packed]:
+        """One round; see `rounds`."""
+        generator = self._generator(1000)
+        schemes, numbers = self.pool.draw(self.settings.walkers, generator)
+        random = generator.integers(0, 2**64, self.settings.walkers, dtype=np.uint64)
+        intervals = np.array(INTERVALS)[numbers]
+        target = self.goal if self.last else 0
+        common: dict[str, Any] = {
+            "ring": self.ring,
+            "entries": max(self.pool.target.shape),
+            "steps": self.settings.steps,
+            "target": target,
+        }
+        parts = np.array_split(np.arange(self.settings.walkers), max(1, min(workers, self.settings.walkers)))
+        done = engine([Slice([schemes[i] for i in part], random[part], intervals[part], **common) for part in parts])
+        self.counts.rounds += 1
+        before, fresh = self.pool.best, []
+        for number, packed in zip(numbers, (packed for each in done for packed in each.schemes), strict=True):
+            lowest = self.pool.best
+            new = self.pool.add(packed, generator)
+            rank = packed.shape[1]
+            won = new and lowest is not None and rank <= lowest
+            self.pool.learn(int(number), won and (rank < lowest or len(self.pool.leaders) < self.settings.breadth))
+            if won:
+                fresh.append(packed)
+        for each in done:
+            self.counts.tried += each.tried
+            self.counts.flipped += each.flipped
+            self.counts.seconds += each.seconds
+        lowest = self.pool.best
+        assert lowest is not None
+        fresh = [packed for packed in fresh if packed.shape[1] == lowest]
+        for packed in fresh:
+            if not holds(packed, self.pool.target, self.ring):
+                raise AssertionError(f"a walk left {self.pool.target.name} over {self.ring}; please report this")
+        grew = bool(fresh) and len(self.pool.leaders) < self.settings.breadth
+        self.idle = 0 if lowest != before or grew else self.idle + 1
+        found = fresh if self.last else []
+        if found and (self.best is None or lowest < self.best):
+            self.best = lowest
+            self.counts.history.append((self.counts.tried, lowest))
+        elif self.best is not None and lowest > self.best:
+            found = []
+        self._move_on(lowest)
+        return found
+
+    def _move_on(self, lowest: int) -> None:
+        """Take the next step of the ladder, or another ladder, where this one has given what it can."""
+        if not self.last:
+            known = known_rank(self.pool.target.format, self.ring)
+            broad = len(self.pool.leaders) >= self.settings.breadth
+            if self.idle >= self.settings.patience or (broad and known is not None and lowest <= known):
+                self._take_rung()
+        elif self.idle >= self.settings.patience:
+            self.counts.ladders += 1
+            self._begin()
+
+
+def known_rank(form: Format, ring: str) -> int | None:
+    """The best known rank of a format over a ring of walks; None where none is listed."""
+    return best_known(form).get(ring)
+
+
+def ladder(form: Format, generator: np.random.Generator) -> list[Format]:
+    """Formats from a small one to the given one, each with one letter larger by one than the one before.
+
+    Which letter grew is drawn: mostly a largest one, now and then one that is smaller by one.
+    """
+    steps = [form]
+    while np.prod(steps[0]) > START:
+        now = steps[0]
+        odds = np.array([(size > 2) * {0: LARGEST_ODDS, 1: 1}.get(max(now) - size, 0) for size in now], dtype=float)
+        at = int(generator.choice(3, p=odds / odds.sum()))
+        below = list(now)
+        below[at] -= 1
+        steps.insert(0, (below[0], below[1], below[2]))
+    return steps
