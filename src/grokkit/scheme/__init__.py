@@ -25,6 +25,7 @@ from grokkit.scheme._program import LinearProgram, Program
 from grokkit.scheme._reduction import reduce_additions
 from grokkit.scheme._ring import Q, Qi, Ring, Z
 from grokkit.scheme._scheme import Provenance, Scheme
+from grokkit.scheme._standard import standard
 from grokkit.scheme._symmetry import rescaled, rotated, sandwiched, symmetric_forms, transposed, with_format
 from grokkit.scheme._target import MatrixProduct, Target
 from grokkit.scheme._verify import Certificate, Refuted, rational_text, verify
@@ -101,6 +102,7 @@ __all__ = [
     "save_program",
     "scalings",
     "stabilizer",
+    "standard",
     "svg_picture",
     "symmetric_forms",
     "text_picture",

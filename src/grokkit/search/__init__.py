@@ -1,6 +1,21 @@
 """Schemes from nothing: walks in flip graphs, and lifting to the integers and rationals."""
 
+from grokkit.search._bounds import lower_bound
+from grokkit.search._engines import ENGINES, make_engine
 from grokkit.search._flips import FlipSearch, FlipSettings
 from grokkit.search._lifting import Lifting, lift
+from grokkit.search._search import RINGS, SearchResult, scheme_name, search
 
-__all__ = ["FlipSearch", "FlipSettings", "Lifting", "lift"]
+__all__ = [
+    "ENGINES",
+    "RINGS",
+    "FlipSearch",
+    "FlipSettings",
+    "Lifting",
+    "SearchResult",
+    "lift",
+    "lower_bound",
+    "make_engine",
+    "scheme_name",
+    "search",
+]

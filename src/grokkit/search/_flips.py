@@ -175,7 +175,7 @@ class FlipSearch:
         generator = self._generator(0)
         self.ladder = [self.target.format] if self.parents else ladder(self.target.format, generator)
         self.rung = -1
-        self.pool = self._pool(self.ladder[0])
+        self.pool = self.pool_of(self.ladder[0])
         for source, packed in self.parents:
             for _ in range(PROJECTIONS):
                 self.pool.add(projected(packed, source, self.pool.target, self.ring, generator), generator)
@@ -187,13 +187,14 @@ class FlipSearch:
         self.idle = 0
         if self.rung:
             before, generator = self.pool, self._generator(1 + self.rung)
-            self.pool = self._pool(self.ladder[self.rung])
+            self.pool = self.pool_of(self.ladder[self.rung])
             for packed in before.leaders:
                 for _ in range(PROJECTIONS):
                     start = projected(packed, before.target, self.pool.target, self.ring, generator)
                     self.pool.add(start, generator)
 
-    def _pool(self, form: Format) -> Pool:
+    def pool_of(self, form: Format) -> Pool:
+        """An empty pool."""
         return Pool(MatrixProduct(*form), self.ring, self.settings.capacity, self.settings.fresh)
 
     def _generator(self, purpose: int) -> np.random.Generator:
@@ -216,7 +217,8 @@ class FlipSearch:
         schemes, numbers = self.pool.draw(self.settings.walkers, generator)
         random = generator.integers(0, 2**64, self.settings.walkers, dtype=np.uint64)
         intervals = np.array(INTERVALS)[numbers]
-        target = self.goal if self.last else 0
+        # below the goal the walks end there; once it is reached they go on, to find more schemes of that rank
+        target = self.goal if self.last and (self.pool.best or 0) > self.goal else 0
         common: dict[str, Any] = {
             "ring": self.ring,
             "entries": max(self.pool.target.shape),
@@ -264,8 +266,12 @@ class FlipSearch:
             if self.idle >= self.settings.patience or (broad and known is not None and lowest <= known):
                 self._take_rung()
         elif self.idle >= self.settings.patience:
-            self.counts.ladders += 1
-            self._begin()
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Leave this ladder and begin another."""
+        self.counts.ladders += 1
+        self._begin()
 
 
 def known_rank(form: Format, ring: str) -> int | None:

@@ -1,0 +1,336 @@
+"""`search`: a scheme of a wanted rank over a wanted ring, from nothing, proven or not counted."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, final
+
+from grokkit.scheme import (
+    Certificate,
+    InvalidInput,
+    MatrixProduct,
+    Provenance,
+    Ring,
+    Scheme,
+    best_known,
+    save,
+    standard,
+    undone_if_empty,
+    verify,
+)
+from grokkit.search._bounds import lower_bound
+from grokkit.search._flips import Engine, FlipSearch, FlipSettings, in_threads
+from grokkit.search._lifting import lift
+from grokkit.search._packed import Packed, pack, to_scheme
+from grokkit.search._state import read_state, write_state
+
+RINGS: Final = ("ternary", "Z", "Q", "GF(2)", "GF(3)")
+WALKS: Final = {
+    "GF(2)": ("GF(2)",),
+    "GF(3)": ("GF(3)",),
+    "ternary": ("ternary", "GF(2)"),
+    "Z": ("GF(2)", "ternary"),
+    "Q": ("GF(2)", "ternary"),
+}
+"""Over which rings walks are made for a scheme over each ring, a round of each in turn; those over GF(p) are lifted."""
+LIFTS_A_ROUND: Final = 2
+LIFTS_A_LADDER: Final = 25
+"""Schemes of one ladder that are lifted without success before it is left: that a lift is obstructed is inherited."""
+SAVE_EVERY: Final = 10.0
+"""Seconds between two states on disk."""
+
+
+@final
+@dataclass
+class SearchResult:
+    """What a search came to.
+
+    Attributes
+    ----------
+    found:
+        Whether a scheme of the wanted rank (or lower) over the wanted ring was found and proven.
+    scheme, certificate:
+        The best scheme; at worst the standard algorithm.
+    schemes:
+        All schemes of the best rank, if more than one was asked for.
+    goal:
+        The rank that was wanted.
+    cpu_seconds:
+        Processor time, of all workers, in this call and the interrupted ones that it goes on from.
+    tried, flipped:
+        Flips that were tried and done.
+    liftings:
+        How often lifting ended how.
+    history:
+        For each ring of walks, (flips tried, rank) at each fall of the lowest rank of the format.
+    complete:
+        Whether the search ended by itself, found or out of its budget: not by an interruption.
+    """
+
+    found: bool
+    scheme: Scheme
+    certificate: Certificate
+    goal: int
+    seed: int
+    rounds: int
+    ladders: int
+    cpu_seconds: float
+    tried: int
+    flipped: int
+    liftings: dict[str, int] = field(default_factory=dict)
+    history: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    schemes: list[Scheme] = field(default_factory=list)
+    complete: bool = True
+
+    @property
+    def rank(self) -> int:
+        return self.scheme.rank
+
+
+Progress = Callable[["SearchResult"], None]
+
+
+def search(
+    target: str | MatrixProduct,
+    rank: int | None = None,
+    ring: str = "Z",
+    *,
+    budget: float = 60.0,
+    rounds: int | None = None,
+    workers: int = 1,
+    engine: Engine | None = None,
+    seed: int = 0,
+    settings: FlipSettings | None = None,
+    start: Sequence[Scheme] = (),
+    want: int = 1,
+    out: Path | None = None,
+    progress: Progress | None = None,
+) -> SearchResult:
+    """Search a scheme for a format, from nothing, by walks in flip graphs and lifting.
+
+    Parameters
+    ----------
+    target:
+        A format to 8x8x8, such as ``"3x3x3"``.
+    rank:
+        The rank to reach; by default the lowest on record for the ring.
+    ring:
+        ``ternary`` (Z with coefficients -1, 0, 1), ``Z``, ``Q``, ``GF(2)`` or ``GF(3)``.
+    budget:
+        Seconds of wall-clock time; the round that is under way is finished.
+    rounds:
+        Ends the search after this many rounds, too: then the result is the same on any machine.
+    workers:
+        Threads, or processes of another `engine`. Changes nothing but time.
+    settings:
+        How pools are walked.
+    start:
+        Schemes, of any formats, to start from instead of the standard algorithm: extended and restricted as needed.
+    want:
+        Different schemes of that rank to find before the search ends.
+    out:
+        A directory for the best schemes and the state of the search, which goes on from there when called again.
+    progress:
+        Called after every round with what there is.
+
+    Raises `InvalidInput` for a rank below a proven lower bound, and for a directory that holds another search.
+    Interrupted by Ctrl-C, the search returns what it has (`SearchResult.complete` is then False).
+
+    >>> search("2x2x2", 7, "ternary", seed=1).scheme.name
+    '<2,2,2;7>'
+    """
+    target = MatrixProduct.parse(target) if isinstance(target, str) else target
+    if ring not in RINGS:
+        raise InvalidInput(f"ring {ring!r} is not understood here; use {', '.join(RINGS)}")
+    goal = _goal(target, rank, ring)
+    if not budget > 0:
+        raise InvalidInput(f"budget is {budget:g} s; a positive time is needed")
+    if workers < 1 or want < 1 or (rounds is not None and rounds < 1):
+        raise InvalidInput("workers, want and rounds must be at least 1")
+    run = _Run(target, goal, ring, seed, settings or FlipSettings(), start, want)
+    if out is None:
+        return run.go(budget, rounds, workers, engine or in_threads(workers), progress, None)
+    with undone_if_empty(out):
+        return run.go(budget, rounds, workers, engine or in_threads(workers), progress, out)
+
+
+def _goal(target: MatrixProduct, rank: int | None, ring: str) -> int:
+    bound, why = lower_bound(target, ring)
+    if rank is None:
+        known = best_known(target).get(ring) if max(target.format) <= 16 else None
+        if known is None:
+            raise InvalidInput(f"{target.name}: no rank over {ring} is on record for this format; say which to reach")
+        return known
+    if rank < bound:
+        raise InvalidInput(
+            f"{target.name}: no scheme of rank {rank} over {ring} exists, at least {bound} products are needed ({why})"
+        )
+    return rank
+
+
+@final
+class _Run:
+    """A search between rounds: everything that is written to disk, and what makes a round of it."""
+
+    def __init__(
+        self,
+        target: MatrixProduct,
+        goal: int,
+        ring: str,
+        seed: int,
+        settings: FlipSettings,
+        start: Sequence[Scheme],
+        want: int,
+    ):
+        self.target, self.goal, self.ring, self.seed, self.want = target, goal, ring, seed, want
+        self.settings, self.start = settings, [scheme.digest for scheme in start]
+        fitting = [walked for walked in WALKS[ring] if all(pack(scheme, walked) is not None for scheme in start)]
+        if not fitting:
+            listed = ", ".join(f"{scheme.name} over {scheme.ring}" for scheme in start)
+            raise InvalidInput(f"{listed}: no start for walks over {' or '.join(WALKS[ring])}")
+        self.walks = [FlipSearch(target, walked, seed, settings, start, goal) for walked in fitting]
+        self.rounds = 0
+        self.seconds = 0.0
+        self.liftings: Counter[str] = Counter()
+        self.failed_lifts = [0] * len(self.walks)
+        self.ladders = [0] * len(self.walks)
+        n, m, p = target.format
+        base = standard(n, m, p)
+        if Ring.parse("Z" if ring == "ternary" else ring).characteristic:
+            base = Scheme(target, base.U, base.V, base.W, ring=Ring.parse(ring), provenance=base.provenance)
+        self.schemes: list[Scheme] = [base]
+        self.certificate = verify(base)
+
+    def identity(self) -> dict[str, Any]:
+        """What must agree for a search to go on from a directory."""
+        return {
+            "format": list(self.target.format),
+            "ring": self.ring,
+            "seed": self.seed,
+            "settings": {name: getattr(self.settings, name) for name in self.settings.__dataclass_fields__},
+            "start": self.start,
+        }
+
+    @property
+    def found(self) -> bool:
+        return self.schemes[0].rank <= self.goal and len(self.schemes) >= self.want
+
+    def go(
+        self,
+        budget: float,
+        rounds: int | None,
+        workers: int,
+        engine: Engine,
+        progress: Progress | None,
+        out: Path | None,
+    ) -> SearchResult:
+        if out is not None:
+            read_state(self, out)
+        started = saved = time.monotonic()
+        complete = True
+        try:
+            while not self.found and time.monotonic() - started < budget and (rounds is None or self.rounds < rounds):
+                self.round(engine, workers)
+                if progress is not None:
+                    progress(self.result())
+                if out is not None and time.monotonic() - saved > SAVE_EVERY:
+                    write_state(self, out)
+                    saved = time.monotonic()
+        except KeyboardInterrupt:
+            complete = False
+        result = self.result(complete)
+        if out is not None:
+            write_state(self, out)
+            for number, scheme in enumerate(self.schemes):
+                save(scheme, out / scheme_name(scheme, number), verify(scheme))
+        return result
+
+    def round(self, engine: Engine, workers: int) -> None:
+        """A round of walks, over one of the rings in turn, and the liftings of what it found."""
+        at = self.rounds % len(self.walks)
+        walks = self.walks[at]
+        before = walks.counts.seconds
+        fresh = walks.round(engine, workers)
+        self.seconds += walks.counts.seconds - before
+        self.rounds += 1
+        if walks.counts.ladders != self.ladders[at]:
+            self.ladders[at], self.failed_lifts[at] = walks.counts.ladders, 0
+        lifted = 0
+        for packed in fresh:
+            if not self._wanted(packed.shape[1]):
+                continue
+            if walks.ring == self.ring or (walks.ring == "ternary" and self.ring in ("Z", "Q")):
+                self._take(to_scheme(packed, self.target, walks.ring, self._provenance(walks)))
+            elif lifted < LIFTS_A_ROUND:
+                lifted += 1
+                self._lift(packed, walks, at)
+        if self.failed_lifts[at] >= LIFTS_A_LADDER:
+            walks.give_up()
+
+    def _wanted(self, rank: int) -> bool:
+        best = self.schemes[0].rank
+        return rank < best or (rank == best <= self.goal and len(self.schemes) < self.want)
+
+    def _lift(self, packed: Packed, walks: FlipSearch, at: int) -> None:
+        started = time.process_time()
+        prefer = self.ring if self.ring in ("ternary", "Z") else "Q"
+        lifting = lift(to_scheme(packed, self.target, walks.ring), seed=self.seed, tries=8, prefer=prefer)
+        self.seconds += time.process_time() - started
+        self.liftings[lifting.outcome] += 1
+        scheme = lifting.scheme
+        if (
+            scheme is None
+            or (self.ring == "Z" and str(scheme.ring) != "Z")
+            or (self.ring == "ternary" and not scheme.ternary)
+        ):
+            self.failed_lifts[at] += 1
+            return
+        self._take(scheme.with_provenance(self._provenance(walks, lifting.outcome)))
+
+    def _take(self, scheme: Scheme) -> None:
+        certificate = verify(scheme)
+        if scheme.rank < self.schemes[0].rank:
+            self.schemes, self.certificate = [scheme], certificate
+        elif scheme not in self.schemes:
+            self.schemes.append(scheme)
+
+    def _provenance(self, walks: FlipSearch, lifted: str = "") -> Provenance:
+        configuration: dict[str, Any] = self.identity() | {
+            "goal": self.goal,
+            "round": self.rounds,
+            "walks": walks.ring,
+            "ladder": ["x".join(map(str, form)) for form in walks.ladder],
+        }
+        if lifted:
+            configuration["lifted"] = lifted
+        return Provenance("flip graph", seed=self.seed, configuration=configuration)
+
+    def result(self, complete: bool = True) -> SearchResult:
+        """What there is."""
+        best = self.schemes[0]
+        return SearchResult(
+            found=self.found,
+            scheme=best,
+            certificate=self.certificate,
+            goal=self.goal,
+            seed=self.seed,
+            rounds=self.rounds,
+            ladders=sum(walks.counts.ladders for walks in self.walks),
+            cpu_seconds=self.seconds,
+            tried=sum(walks.counts.tried for walks in self.walks),
+            flipped=sum(walks.counts.flipped for walks in self.walks),
+            liftings=dict(self.liftings),
+            history={walks.ring: list(walks.counts.history) for walks in self.walks},
+            schemes=list(self.schemes),
+            complete=complete,
+        )
+
+
+def scheme_name(scheme: Scheme, number: int = 0) -> str:
+    """The name of a scheme's file: format, rank, and a number from the second on."""
+    assert isinstance(scheme.target, MatrixProduct)
+    return f"{'x'.join(map(str, scheme.target.format))}-{scheme.rank}{f'-{number}' if number else ''}.json"
