@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         with_format,
     )
     from grokkit.scheme.catalog import catalog
+    from grokkit.search import SearchResult, find_scheme, lift
     from grokkit.studies import discover_expansion_operator
     from grokkit.training import Population, TrainConfig, load_population, train
 
@@ -95,7 +96,7 @@ _HOMES = {
     "grokkit.scheme.catalog": ("catalog",),
     "grokkit.crystallize": ("Crystallization", "crystallize"),
     "grokkit.execution": ("FastArray", "Plan", "asfast", "matmul", "plan"),
-    "grokkit.search": ("SearchResult", "lift", "search"),
+    "grokkit.search": ("SearchResult", "find_scheme", "lift"),
     "grokkit.studies": ("discover_expansion_operator",),
     "grokkit.training": ("Population", "TrainConfig", "load_population", "train"),
 }
@@ -134,6 +135,7 @@ __all__ = [
     "equivalent",
     "expand",
     "extended",
+    "find_scheme",
     "improve",
     "invariants",
     "lift",
@@ -147,7 +149,6 @@ __all__ = [
     "rotated",
     "sandwiched",
     "save",
-    "search",
     "train",
     "transposed",
     "verify",

@@ -13,7 +13,7 @@ import pytest
 from grokkit import _native
 from grokkit.scheme import InvalidInput, MatrixProduct, load
 from grokkit.scheme.catalog import catalog
-from grokkit.search import FlipSettings, lower_bound, make_engine, search
+from grokkit.search import FlipSettings, find_scheme, lower_bound, make_engine
 from grokkit.search._flips import FlipSearch, Slice, in_threads, ladder, run_slice
 from grokkit.search._packed import holds, standard_packed
 from grokkit.search._pool import INTERVALS, Pool
@@ -45,7 +45,7 @@ def facts(result):
     ],
 )
 def test_schemes_are_found_from_nothing(form, rank, ring):
-    result = search(form, rank, ring, budget=600, seed=3)
+    result = find_scheme(form, rank, ring, budget=600, seed=3)
     assert result.found
     assert result.rank == result.scheme.rank == rank
     assert result.scheme.target == MatrixProduct.parse(form)
@@ -56,7 +56,7 @@ def test_schemes_are_found_from_nothing(form, rank, ring):
 
 
 def test_several_schemes_are_different_ones():
-    result = search("2x2x3", 11, "Z", budget=600, want=4)
+    result = find_scheme("2x2x3", 11, "Z", budget=600, want=4)
     assert result.found
     assert len({scheme.digest for scheme in result.schemes}) == 4
     assert all(scheme.rank == 11 and independent_check(scheme) for scheme in result.schemes)
@@ -64,20 +64,20 @@ def test_several_schemes_are_different_ones():
 
 def test_a_seed_gives_the_same_search_with_any_workers_and_engine():
     options = {"seed": 5, "rounds": 12, "settings": SMALL, "budget": 600}
-    one = search("3x3x3", 22, "Z", **options)
+    one = find_scheme("3x3x3", 22, "Z", **options)
     assert not one.found
-    assert facts(search("3x3x3", 22, "Z", workers=3, **options)) == facts(one)
+    assert facts(find_scheme("3x3x3", 22, "Z", workers=3, **options)) == facts(one)
     pytest.importorskip("joblib")
     engine = make_engine("joblib", 2)
-    assert facts(search("3x3x3", 22, "Z", workers=2, engine=engine, **options)) == facts(one)
-    assert facts(search("3x3x3", 22, "Z", **options | {"seed": 6})) != facts(one)
+    assert facts(find_scheme("3x3x3", 22, "Z", workers=2, engine=engine, **options)) == facts(one)
+    assert facts(find_scheme("3x3x3", 22, "Z", **options | {"seed": 6})) != facts(one)
 
 
 def test_a_search_goes_on_where_it_ended(tmp_path):
     options = {"seed": 5, "settings": SMALL, "budget": 600}
-    whole = search("3x3x4", 25, "Z", rounds=60, **options)
+    whole = find_scheme("3x3x4", 25, "Z", rounds=60, **options)
     for rounds in (7, 31, 60):
-        parts = search("3x3x4", 25, "Z", rounds=rounds, out=tmp_path / "s", **options)
+        parts = find_scheme("3x3x4", 25, "Z", rounds=rounds, out=tmp_path / "s", **options)
     assert facts(parts) == facts(whole)
     best = load(tmp_path / "s" / f"3x3x4-{whole.rank}.json")
     assert best == whole.scheme
@@ -88,7 +88,7 @@ def test_what_a_dying_worker_took_is_done_again(tmp_path):
     """A worker that is killed once: its slice is given out again, and the search is the same."""
     pytest.importorskip("joblib")
     options = {"seed": 2, "rounds": 3, "settings": SMALL, "budget": 600}
-    expected = search("3x3x3", 20, "GF(2)", **options)
+    expected = find_scheme("3x3x3", 20, "GF(2)", **options)
     mark = tmp_path / "died"
     inner = make_engine("joblib", 2)
 
@@ -97,7 +97,7 @@ def test_what_a_dying_worker_took_is_done_again(tmp_path):
 
         return _lossy(inner, slices, mark, _engines)
 
-    assert facts(search("3x3x3", 20, "GF(2)", workers=2, engine=engine, **options)) == facts(expected)
+    assert facts(find_scheme("3x3x3", 20, "GF(2)", workers=2, engine=engine, **options)) == facts(expected)
     assert mark.exists()
 
 
@@ -134,19 +134,19 @@ def test_an_interrupted_search_keeps_what_it_has(tmp_path):
             raise KeyboardInterrupt
         return in_threads(1)(slices)
 
-    result = search("3x3x3", 20, "Z", budget=600, settings=SMALL, engine=engine, out=tmp_path / "s")
+    result = find_scheme("3x3x3", 20, "Z", budget=600, settings=SMALL, engine=engine, out=tmp_path / "s")
     assert not result.complete
     assert not result.found
     assert result.rounds == 3
-    again = search("3x3x3", 20, "Z", budget=600, settings=SMALL, rounds=10, out=tmp_path / "s")
-    assert facts(again) == facts(search("3x3x3", 20, "Z", budget=600, settings=SMALL, rounds=10))
+    again = find_scheme("3x3x3", 20, "Z", budget=600, settings=SMALL, rounds=10, out=tmp_path / "s")
+    assert facts(again) == facts(find_scheme("3x3x3", 20, "Z", budget=600, settings=SMALL, rounds=10))
 
 
 def test_a_start_is_extended_or_restricted():
-    result = search("2x2x3", 11, "ternary", start=[catalog["strassen"]], budget=600, settings=SMALL, seed=1)
+    result = find_scheme("2x2x3", 11, "ternary", start=[catalog["strassen"]], budget=600, settings=SMALL, seed=1)
     assert result.found
     assert result.scheme.provenance.configuration["start"] == [catalog["strassen"].digest]
-    smaller = search("2x2x1", 4, "GF(2)", start=[catalog["strassen"]], budget=600, settings=SMALL)
+    smaller = find_scheme("2x2x1", 4, "GF(2)", start=[catalog["strassen"]], budget=600, settings=SMALL)
     assert smaller.found
 
 
@@ -166,7 +166,7 @@ def test_a_start_is_extended_or_restricted():
 )
 def test_what_makes_no_sense_is_refused(arguments, options, message):
     with pytest.raises(InvalidInput, match=message):
-        search(*arguments, **options)
+        find_scheme(*arguments, **options)
 
 
 def test_starts_that_do_not_fit_and_settings_that_cannot_be_are_refused():
@@ -174,7 +174,7 @@ def test_starts_that_do_not_fit_and_settings_that_cannot_be_are_refused():
 
     halves = Scheme(MatrixProduct(1, 1, 1), [[1]], [[2]], [[1]], (1, 1, 2))
     with pytest.raises(InvalidInput, match="no start for walks over GF"):
-        search("2x2x2", 7, "Z", start=[halves])
+        find_scheme("2x2x2", 7, "Z", start=[halves])
     with pytest.raises(InvalidInput, match="walkers is 0"):
         FlipSettings(walkers=0)
     with pytest.raises(InvalidInput, match="fresh is 2"):
@@ -186,11 +186,11 @@ def test_starts_that_do_not_fit_and_settings_that_cannot_be_are_refused():
 def test_a_damaged_or_foreign_directory_is_refused(tmp_path):
     options = {"budget": 600, "rounds": 2, "settings": SMALL}
     folder = tmp_path / "s"
-    search("3x3x3", 20, **options, out=folder)
+    find_scheme("3x3x3", 20, **options, out=folder)
     with pytest.raises(InvalidInput, match=r"search.npz: another search \(ring differ\); give another --out"):
-        search("3x3x3", 20, "GF(2)", **options, out=folder)
+        find_scheme("3x3x3", 20, "GF(2)", **options, out=folder)
     with pytest.raises(InvalidInput, match=r"another search \(seed differ"):
-        search("3x3x3", 20, seed=9, **options, out=folder)
+        find_scheme("3x3x3", 20, seed=9, **options, out=folder)
     path = folder / STATE
     whole = path.read_bytes()
     generator = np.random.default_rng(0)
@@ -199,7 +199,7 @@ def test_a_damaged_or_foreign_directory_is_refused(tmp_path):
         damaged[int(generator.integers(len(whole)))] ^= int(generator.integers(1, 256))
         path.write_bytes(bytes(damaged) if generator.random() < 0.7 else whole[: int(generator.integers(len(whole)))])
         try:
-            search("3x3x3", 20, **options, out=folder)
+            find_scheme("3x3x3", 20, **options, out=folder)
         except InvalidInput as error:
             assert str(path) in str(error)
     # a pool with a wrong scheme in it is found out
@@ -209,12 +209,12 @@ def test_a_damaged_or_foreign_directory_is_refused(tmp_path):
     arrays[name][0, 0, 0, 0] ^= np.uint64(1)
     np.savez(path, **arrays)
     with pytest.raises(InvalidInput, match=r"damaged .*remove it to begin again"):
-        search("3x3x3", 20, **options, out=folder)
+        find_scheme("3x3x3", 20, **options, out=folder)
 
 
 def test_nothing_is_left_of_a_refused_search(tmp_path):
     with pytest.raises(InvalidInput):
-        search("2x2x2", 6, out=tmp_path / "new")
+        find_scheme("2x2x2", 6, out=tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 

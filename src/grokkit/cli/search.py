@@ -69,13 +69,12 @@ def search(
     json: Json = False,
 ) -> int:
     """Find a scheme of a rank by walks in flip graphs; proven, or not counted."""
-    from grokkit.search import make_engine, scheme_name
-    from grokkit.search import search as find
+    from grokkit.search import find_scheme, make_engine, scheme_name
 
     parents = [_schemes.read(source, "search").scheme for source in start or []]
     run = make_engine(engine, workers)
     with _progress(form) as progress:
-        result = find(
+        result = find_scheme(
             form,
             rank,
             ring,

@@ -4,7 +4,7 @@ from grokkit.search._bounds import lower_bound
 from grokkit.search._engines import ENGINES, make_engine
 from grokkit.search._flips import FlipSearch, FlipSettings
 from grokkit.search._lifting import Lifting, lift
-from grokkit.search._search import RINGS, SearchResult, scheme_name, search
+from grokkit.search._search import RINGS, SearchResult, find_scheme, scheme_name
 
 __all__ = [
     "ENGINES",
@@ -13,9 +13,9 @@ __all__ = [
     "FlipSettings",
     "Lifting",
     "SearchResult",
+    "find_scheme",
     "lift",
     "lower_bound",
     "make_engine",
     "scheme_name",
-    "search",
 ]

@@ -1,4 +1,4 @@
-"""`search`: a scheme of a wanted rank over a wanted ring, from nothing, proven or not counted."""
+"""`find_scheme`: a scheme of a wanted rank over a wanted ring, from nothing, proven or not counted."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class SearchResult:
 Progress = Callable[["SearchResult"], None]
 
 
-def search(
+def find_scheme(
     target: str | MatrixProduct,
     rank: int | None = None,
     ring: str = "Z",
@@ -140,7 +140,7 @@ def search(
     Raises `InvalidInput` for a rank below a proven lower bound, and for a directory that holds another search.
     Interrupted by Ctrl-C, the search returns what it has (`SearchResult.complete` is then False).
 
-    >>> search("2x2x2", 7, "ternary", seed=1).scheme.name
+    >>> find_scheme("2x2x2", 7, "ternary", seed=1).scheme.name
     '<2,2,2;7>'
     """
     target = MatrixProduct.parse(target) if isinstance(target, str) else target
