@@ -16,7 +16,7 @@ extern "C" {
 #pragma GCC visibility push(default)   /* all else stays inside the shared object */
 
 /* Raised whenever a function or structure below changes; the loader refuses any other. */
-#define GROKKIT_ABI 3
+#define GROKKIT_ABI 4
 
 int32_t grokkit_abi(void);
 
@@ -133,6 +133,8 @@ typedef struct {
     int32_t threads;
     int32_t target;             /* a walk ends at this rank */
     int32_t headroom;           /* plus transitions only below this many ranks above the walk's best */
+    int32_t symmetric;          /* 1: products 3q, 3q + 1 and 3q + 2 are rotations of one another and stay so: factor f + 1 of
+                                   the next is factor f of the one before; ranks are multiples of 3 */
     int64_t walkers;
     int64_t steps;              /* flips that each walk tries */
     const uint64_t *acceptance; /* NULL, or 64 chances times 2^64: to accept a flip that adds d + 1 nonzero coefficients */
@@ -148,6 +150,24 @@ typedef struct {
 
 /* 0 on success; 1 if the call is outside what is supported (then nothing was done), 2 if there was no memory for some walks. */
 int32_t grokkit_walk(const grokkit_walks *walks);
+
+/* Walks towards fewer additions, among schemes of one rank with coefficients -1, 0, 1. Fields as above. */
+typedef struct {
+    int32_t entries[3];         /* of the factors of A, B and C: 1 to 64 */
+    int32_t capacity;           /* 1 to 128 */
+    int32_t threads;
+    int32_t flips;              /* a step is 1 to this many flips, drawn at random */
+    int64_t walkers;
+    int64_t steps;              /* each counts the additions once */
+    const uint64_t *acceptance; /* 64 chances times 2^64: to accept a step that adds d + 1 additions */
+    uint64_t *random;           /* (walkers) in, out */
+    int32_t *ranks;             /* (walkers) in, out */
+    uint64_t *factors;          /* (walkers, 3, capacity, 2) in: the scheme; out: the cheapest that was seen */
+    int32_t *additions;         /* (walkers) out: its additions, by one greedy elimination of common pairs */
+} grokkit_cheapening;
+
+/* 0 on success; 1 if the call is outside what is supported (then nothing was done), 2 if there was no memory for some walks. */
+int32_t grokkit_cheapen(const grokkit_cheapening *job);
 
 #pragma GCC visibility pop
 

@@ -4,6 +4,10 @@
 //     u (x) v1 (x) w1 + s u (x) v2 (x) w2 = u (x) (v1 + q v2) (x) w1 + s u (x) v2 (x) (w2 - s q w1),   s, q = 1 or -1.
 // A factor that becomes 0, or two products that share two factors, lower the rank.
 //
+// Symmetric walks (Moosbauer and Poole 2025) do the same to all three rotations of two products, of different orbits: product
+// 3q + 1 has as its factor f + 1 what product 3q has as its factor f, so what is done to factor f of product i is done to
+// factor f + 1 of the next in its orbit, and so on.
+//
 // search/_reference.py walks the same steps in plain Python, number for number.
 
 #ifndef GROKKIT_FLIPS_WALK_H
@@ -46,6 +50,7 @@ struct Settings {
     int headroom;           // plus transitions only below best + headroom
     int64_t steps;          // flips that are tried
     int64_t interval;       // flips without a lower rank before a plus transition
+    bool symmetric;         // products 3q, 3q + 1, 3q + 2 are rotations of one another, and stay so
     const u64 *acceptance;  // [64] or null: chance, times 2^64, to accept a flip that adds d + 1 nonzero coefficients
 };
 
@@ -102,7 +107,7 @@ template <typename Ring> class Walk {
 
     u64 random() const { return random_.state(); }
 
-  private:
+  protected:
     Random random_;
     const Settings settings_;
     int rank_ = 0, best_ = kLargestRank + 1, active_count_ = 0;
@@ -114,6 +119,19 @@ template <typename Ring> class Walk {
     // (axis << 16 | product) of the factors that another product shares, in any order; where each stands there, or -1
     int32_t active_[3 * kLargestRank];
     int16_t place_[3][kLargestRank];
+
+    // Rotations of a step, and where factor f of product i lies after `turn` of them.
+    int turns() const { return settings_.symmetric ? 3 : 1; }
+    static int turned_axis(int f, int turn) { return (f + turn) % 3; }
+    static int turned_product(int i, int turn) { return i - i % 3 + (i % 3 + turn) % 3; }
+    bool one_orbit(int i, int j) const { return settings_.symmetric && i / 3 == j / 3; }
+
+    void set_all(int f, int i, Value x) {
+        if (!settings_.symmetric)
+            return set(f, i, x);
+        for (int turn = 0; turn < 3; turn++)
+            set(turned_axis(f, turn), turned_product(i, turn), x);
+    }
 
     void set(int f, int i, Value x) {
         values_[f][i] = x;
@@ -243,6 +261,8 @@ template <typename Ring> class Walk {
         const u64 chance = random_.next();
         const int picked = active_[(chance >> 32) * static_cast<u64>(active_count_) >> 32];
         const int f = picked >> 16, i = picked & 0xffff, j = partner(f, i, chance >> 8 & 0xffffff);
+        if (one_orbit(i, j))
+            return;
         int g = f + 1 + static_cast<int>(chance & 1);
         g -= g >= 3 ? 3 : 0;
         const int h = 3 - f - g;
@@ -264,21 +284,28 @@ template <typename Ring> class Walk {
             const int gained = v.weight() + w.weight() - values_[g][i].weight() - values_[h][j].weight();
             if (gained > 0 && random_.next() >= settings_.acceptance[gained > 64 ? 63 : gained - 1])
                 return;
-            weight_ += gained;
+            weight_ += gained * turns();
         }
         flipped_++;
         bool meets = change(g, i, v);
         meets |= change(h, j, w);
+        for (int turn = 1; turn < turns(); turn++) {
+            meets |= change(turned_axis(g, turn), turned_product(i, turn), v);
+            meets |= change(turned_axis(h, turn), turned_product(j, turn), w);
+        }
         if (meets || v.zero() || w.zero())
             tidy();
     }
 
+    // Remove a product; of a symmetric scheme its orbit.
     void remove(int i) {
-        rank_--;
-        for (int f = 0; f < 3; f++) {
-            values_[f][i] = values_[f][rank_];
-            keys_[f][i] = keys_[f][rank_];
-        }
+        const int count = turns(), first = settings_.symmetric ? i - i % 3 : i;
+        rank_ -= count;
+        for (int f = 0; f < 3; f++)
+            for (int at = 0; at < count; at++) {
+                values_[f][first + at] = values_[f][rank_ + at];
+                keys_[f][first + at] = keys_[f][rank_ + at];
+            }
     }
 
     void drop_zeros() {
@@ -286,7 +313,7 @@ template <typename Ring> class Walk {
             if (values_[0][i].zero() || values_[1][i].zero() || values_[2][i].zero())
                 remove(i);
             else
-                i++;
+                i += turns();
         }
     }
 
@@ -304,7 +331,7 @@ template <typename Ring> class Walk {
             const int g = (f + 1) % 3, h = (f + 2) % 3;
             for (int i = 0; i < rank_; i++)
                 for (int j = i + 1; j < rank_; j++) {
-                    if (keys_[f][i] != keys_[f][j] || keys_[g][i] != keys_[g][j])
+                    if (keys_[f][i] != keys_[f][j] || keys_[g][i] != keys_[g][j] || one_orbit(i, j))
                         continue;
                     bool opposite = false;
                     if (!equal_up_to_sign(f, i, j, opposite) || !equal_up_to_sign(g, i, j, opposite))
@@ -312,7 +339,7 @@ template <typename Ring> class Walk {
                     Value sum;
                     if (!Ring::add(values_[h][i], opposite ? negative(values_[h][j]) : values_[h][j], sum))
                         continue;
-                    set(h, i, sum);
+                    set_all(h, i, sum);
                     remove(j);
                     return true;
                 }
@@ -320,11 +347,15 @@ template <typename Ring> class Walk {
         return false;
     }
 
-    // Without zeros, with what can be merged merged, and with the list of shared factors made anew.
+    // Without zeros, with what can be merged merged.
     void tidy() {
         do
             drop_zeros();
         while (merge_one());
+        list_shared();
+    }
+
+    void list_shared() {
         active_count_ = 0;
         for (int f = 0; f < 3; f++)
             for (int i = 0; i < rank_; i++) {
@@ -340,12 +371,12 @@ template <typename Ring> class Walk {
 
     // u1 v1 w1 + u2 v2 w2 = u1 (v1 + v2) w1 + u1 v2 (w2 - w1) + (u2 - u1) v2 w2: one product more.
     void plus() {
-        if (rank_ >= kLargestRank || rank_ < 2)
+        if (rank_ + turns() > kLargestRank || rank_ < 2 * turns())
             return;
         for (int attempt = 0; attempt < 200; attempt++) {
             const int i = random_.below(rank_), j = random_.below(rank_);
             const u64 chance = random_.next();
-            if (i == j)
+            if (i == j || one_orbit(i, j))
                 continue;
             const int f = static_cast<int>((chance >> 32) * 3 >> 32);
             const int g = (f + 1 + static_cast<int>(chance & 1)) % 3, h = 3 - f - g;
@@ -357,10 +388,11 @@ template <typename Ring> class Walk {
             if (!Ring::add(v1, v2, v) || !Ring::add(w2, Ring::signs ? negative(w1) : w1, w) ||
                 !Ring::add(u2, Ring::signs ? negative(u1) : u1, u))
                 continue;
-            const int k = rank_++;
-            set(g, i, v);
-            set(f, j, u1), set(h, j, w);
-            set(f, k, u), set(g, k, v2), set(h, k, w2);
+            const int k = rank_;
+            rank_ += turns();
+            set_all(g, i, v);
+            set_all(f, j, u1), set_all(h, j, w);
+            set_all(f, k, u), set_all(g, k, v2), set_all(h, k, w2);
             tidy();
             return;
         }

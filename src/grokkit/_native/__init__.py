@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final, final
 
-ABI: Final = 3
+ABI: Final = 4
 SETS: Final = ("baseline", "avx2", "avx512")
 """Instruction sets from the oldest to the newest; each includes the ones before it."""
 VARIABLE: Final = "GROKKIT_NATIVE"

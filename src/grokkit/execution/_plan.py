@@ -35,6 +35,8 @@ SMALLEST_PRODUCT: Final = 600**3
 SMALLEST_LEAF: Final = 384
 """Shortest side of a leaf that is considered."""
 LAYOUTS: Final = ("row", "column", "strided")
+PRICED: Final = ("strassen", "winograd")
+"""Schemes of the catalog that plans consider in the kernel; the others are measured slower (docs/measurements.md)."""
 MOST_WORKSPACE: Final = 0.75
 """Of a plan with explicit levels, as a share of the largest of the three matrices."""
 MAX_EXPLICIT: Final = 5
@@ -60,10 +62,8 @@ class Step:
 
 
 def _title(scheme: Scheme) -> str:
-    for name in catalog:
-        if catalog[name] == scheme:
-            return f"{name} {scheme.name}"
-    return scheme.name
+    name = catalog.name_of(scheme)
+    return scheme.name if name is None else f"{name} {scheme.name}"
 
 
 @final
@@ -430,10 +430,10 @@ def _price(prices: Prices | None, shape: tuple[int, int, int], steps: tuple[Step
 
 @cache
 def _fused_choices() -> tuple[tuple[Step, ...], ...]:
-    """What the kernel may apply: nothing, Strassen once or twice, and every other scheme of the catalog that saves."""
+    """What the kernel may apply: nothing, Strassen once or twice, and the other schemes that are worth pricing."""
     strassen = Step(catalog["strassen"], 1, False)
     choices: list[tuple[Step, ...]] = [(), (strassen,), (Step(catalog["strassen"], 2, False),)]
-    for name in catalog:
+    for name in PRICED:
         scheme = catalog[name]
         if not isinstance(scheme.target, MatrixProduct) or not scheme.ring.rational:
             continue

@@ -11,14 +11,16 @@ import numpy as np
 from grokkit.scheme import _rational as exact
 from grokkit.scheme._equivalence import Undecided, stabilizer
 from grokkit.scheme._errors import InvalidInput
-from grokkit.scheme._ring import MAX_CHARACTERISTIC
+from grokkit.scheme._ring import MAX_CHARACTERISTIC, is_prime
 from grokkit.scheme._scheme import Scheme
 from grokkit.scheme._symmetry import slot_matrices
 from grokkit.scheme._target import MatrixProduct
 
-PRIME: Final = 2**31 - 1
+PRIME: Final = 2**22 - 3
 """The Jacobian's rank is computed modulo this prime; it can only be too small there, with odds of some 10⁻⁶."""
-MAX_JACOBIAN: Final = 2**22
+PANEL: Final = 32
+"""Columns that are eliminated at a time."""
+MAX_JACOBIAN: Final = 2**25
 """Largest number of entries of a Jacobian that is eliminated."""
 
 
@@ -66,7 +68,7 @@ def invariants(scheme: Scheme) -> Invariants:
 
     For <2,2,2;7>: 84 parameters, Jacobian rank 61, so 23 dimensions of first-order deformations; 14 scalings and 9
     from PGL(2)³ account for all of them, so near Strassen's scheme there are only its own gauge copies, as de Groote
-    (1978) proves globally. The Jacobian's rank is exact: it is computed modulo 2³¹ − 1 where that gives
+    (1978) proves globally. The Jacobian's rank is exact: it is computed modulo 2²² − 3 where that gives
     full agreement with the gauge from below, and the orbit bounds it from above.
 
     >>> from grokkit.scheme.catalog import catalog
@@ -106,14 +108,16 @@ def _integers(side: list[exact.Matrix]) -> list[list[list[int]]]:
 def jacobian_rank(scheme: Scheme) -> int:
     """Rank of the derivative of (U, V, W) ↦ Σ_r u_r ⊗ v_r ⊗ w_r, as a matrix of prod(shape) × r·sum(shape).
 
-    Over Q it is computed modulo 2³¹ − 1 (or the next smaller prime that divides no denominator); over GF(p), modulo p.
+    Over Q it is computed modulo 2²² − 3 (or the next smaller prime that divides no denominator); over GF(p), modulo p.
     A rank modulo a prime never exceeds that over Q, and is smaller only where the prime divides all of its largest
     minors.
     """
     a, b, c = scheme.target.shape
     if a * b * c * scheme.rank * (a + b + c) > MAX_JACOBIAN:
         raise InvalidInput(f"{scheme.name}: its Jacobian has more entries than are eliminated")
-    prime = scheme.ring.characteristic or PRIME
+    prime = scheme.ring.characteristic or next(
+        q for q in range(PRIME, 2, -2) if is_prime(q) and all(d % q for d in scheme.denominators)
+    )
     u, v, w = (
         np.array([[int(x) * pow(int(d), -1, prime) % prime for x in row] for row in matrix], dtype=np.int64)
         for matrix, d in zip((scheme.U, scheme.V, scheme.W.T), scheme.denominators, strict=True)
@@ -136,22 +140,49 @@ def _placed(shape: tuple[int, int, int], where: tuple[int | slice, ...], values:
 
 
 def _rank_modulo(matrix: np.ndarray, prime: int) -> int:
-    """Rank of an integer matrix modulo a prime below 2³¹, by elimination."""
+    """Rank of an integer matrix modulo a prime below 2³¹, by elimination in panels of columns.
+
+    Modulo primes below 2²² what a panel changes in the columns after it is one product of matrices in float64, exact
+    because sums of `PANEL` products stay below 2⁵³; modulo others it is done row by row, in integers.
+    """
     assert prime < MAX_CHARACTERISTIC or prime == PRIME
-    matrix = matrix.astype(np.int64) % prime
+    fast = prime <= PRIME
+    rest = matrix.astype(np.int64) % prime
+    rest = rest.astype(np.float64) if fast else rest
     rank = 0
-    for column in range(matrix.shape[1]):
-        pivots = np.flatnonzero(matrix[rank:, column])
-        if not len(pivots):
-            continue
-        pivot = rank + int(pivots[0])
-        if pivot != rank:
-            matrix[[rank, pivot]] = matrix[[pivot, rank]]
-        lead = matrix[rank] * pow(int(matrix[rank, column]), -1, prime) % prime
-        matrix[rank] = lead
-        below = rank + 1 + np.flatnonzero(matrix[rank + 1 :, column])
-        matrix[below] = (matrix[below] - matrix[below, column, None] * lead % prime) % prime
-        rank += 1
-        if rank == matrix.shape[0]:
-            break
+    while rest.shape[1] and len(rest):
+        panel, rest = rest[:, :PANEL].astype(np.int64), rest[:, PANEL:]
+        factors = np.zeros((len(panel), PANEL), dtype=np.int64)
+        found = 0
+        for column in range(panel.shape[1]):
+            pivots = np.flatnonzero(panel[found:, column])
+            if not len(pivots):
+                continue
+            swap = [found, found + int(pivots[0])]
+            for array in (panel, factors, rest):
+                array[swap] = array[swap[::-1]]
+            below = panel[found + 1 :, column] * pow(int(panel[found, column]), -1, prime) % prime
+            panel[found + 1 :, column:] -= below[:, None] * panel[found, column:] % prime
+            panel[found + 1 :, column:] %= prime
+            factors[found + 1 :, found] = below
+            found += 1
+            if found == len(panel):
+                break
+        rank += found
+        for row in range(1, found):
+            known = factors[row, :row]
+            if fast:
+                rest[row] = np.mod(rest[row] - known.astype(np.float64) @ rest[:row], prime)
+            else:
+                for at in np.flatnonzero(known):
+                    rest[row] = (rest[row] - known[at] * rest[at] % prime) % prime
+        top, rest = rest[:found], rest[found:]
+        if fast:
+            rest = rest - factors[found:, :found].astype(np.float64) @ top
+            rest -= np.floor(rest * (1 / prime)) * prime
+            rest[rest < 0] += prime  # the quotient was rounded
+            rest[rest >= prime] -= prime
+        else:
+            for at in range(found):
+                rest = (rest - factors[found:, at, None] * top[at] % prime) % prime
     return rank

@@ -1,6 +1,7 @@
 """Schemes from nothing: walks in flip graphs, and lifting to the integers and rationals."""
 
 from grokkit.search._bounds import lower_bound
+from grokkit.search._cheapen import cheapen
 from grokkit.search._engines import ENGINES, make_engine
 from grokkit.search._flips import FlipSearch, FlipSettings
 from grokkit.search._lifting import Lifting, lift
@@ -13,6 +14,7 @@ __all__ = [
     "FlipSettings",
     "Lifting",
     "SearchResult",
+    "cheapen",
     "find_scheme",
     "lift",
     "lower_bound",

@@ -83,7 +83,16 @@ class Found:
 
 
 class _Walk:
-    def __init__(self, packed: np.ndarray, random: int, ring: str, packed_keys: bool, acceptance: list[int] | None):
+    def __init__(
+        self,
+        packed: np.ndarray,
+        random: int,
+        ring: str,
+        packed_keys: bool,
+        acceptance: list[int] | None,
+        symmetric: bool = False,
+    ):
+        self.symmetric, self.turns = symmetric, 3 if symmetric else 1
         self.random, self.ring, self.packed_keys, self.acceptance = Random(random), ring, packed_keys, acceptance
         self.signs = ring != "GF(2)"
         self.values: list[list[Value]] = [[(int(x[0]), int(x[1])) for x in side] for side in packed]
@@ -98,6 +107,17 @@ class _Walk:
     @property
     def rank(self) -> int:
         return len(self.values[0])
+
+    def turned(self, f: int, i: int, turn: int) -> tuple[int, int]:
+        """Where factor f of product i lies after `turn` rotations, of a symmetric scheme."""
+        return (f + turn) % 3, i - i % 3 + (i % 3 + turn) % 3
+
+    def one_orbit(self, i: int, j: int) -> bool:
+        return self.symmetric and i // 3 == j // 3
+
+    def set_all(self, f: int, i: int, x: Value) -> None:
+        for turn in range(self.turns):
+            self.set(*(self.turned(f, i, turn) if turn else (f, i)), x)
 
     def set(self, f: int, i: int, x: Value) -> None:
         self.values[f][i] = x
@@ -146,6 +166,8 @@ class _Walk:
         f, i = self.active[(chance >> 32) * len(self.active) >> 32]
         partners = [j for j, key in enumerate(self.keys[f]) if key == self.keys[f][i] and j != i]
         j = partners[(chance >> 8 & 0xFFFFFF) * len(partners) >> 24]
+        if self.one_orbit(i, j):
+            return
         g = (f + 1 + (chance & 1)) % 3
         h = 3 - f - g
         second, third = self.values[g][j], self.values[h][i]
@@ -165,18 +187,23 @@ class _Walk:
             gained = weight(v) + weight(w) - weight(self.values[g][i]) - weight(self.values[h][j])
             if gained > 0 and self.random.next() >= self.acceptance[min(gained, 64) - 1]:
                 return
-            self.weight += gained
+            self.weight += gained * self.turns
         self.flipped += 1
-        meets = self.change(g, i, v)
-        meets |= self.change(h, j, w)
+        meets = False
+        for turn in range(self.turns):
+            meets |= self.change(*(self.turned(g, i, turn) if turn else (g, i)), v)
+            meets |= self.change(*(self.turned(h, j, turn) if turn else (h, j)), w)
         if meets or not any(v) or not any(w):
             self.tidy()
 
     def remove(self, i: int) -> None:
+        """Remove a product; of a symmetric scheme its orbit."""
+        first = i - i % 3 if self.symmetric else i
         for side in (*self.values, *self.keys):
-            last = side.pop()
-            if i < len(side):
-                side[i] = last  # type: ignore[assignment]
+            last = side[len(side) - self.turns :]
+            del side[len(side) - self.turns :]
+            if first < len(side):
+                side[first : first + self.turns] = last  # type: ignore[assignment]
 
     def equal_up_to_sign(self, f: int, i: int, j: int) -> int:
         """1 for equal values, -1 for opposite ones, 0 for others."""
@@ -191,6 +218,8 @@ class _Walk:
                 for j in range(i + 1, self.rank):
                     if self.keys[f][i] != self.keys[f][j] or self.keys[g][i] != self.keys[g][j]:
                         continue
+                    if self.one_orbit(i, j):
+                        continue
                     sign = self.equal_up_to_sign(f, i, j) and (
                         self.equal_up_to_sign(f, i, j) * self.equal_up_to_sign(g, i, j)
                     )
@@ -200,7 +229,7 @@ class _Walk:
                     total = add(self.ring, self.values[h][i], other)
                     if total is None:
                         continue
-                    self.set(h, i, total)
+                    self.set_all(h, i, total)
                     self.remove(j)
                     return True
         return False
@@ -210,11 +239,14 @@ class _Walk:
             i = 0
             while i < self.rank:
                 if all(any(self.values[f][i]) for f in range(3)):
-                    i += 1
+                    i += self.turns
                 else:
                     self.remove(i)
             if not self.merge_one():
                 break
+        self.list_shared()
+
+    def list_shared(self) -> None:
         self.active, self.place = [], {}
         for f in range(3):
             shared = Counter(self.keys[f])
@@ -224,12 +256,12 @@ class _Walk:
         self.weight = sum(weight(x) for side in self.values for x in side)
 
     def plus(self) -> None:
-        if not 2 <= self.rank < LARGEST_RANK:
+        if not 2 * self.turns <= self.rank <= LARGEST_RANK - self.turns:
             return
         for _ in range(PLUS_ATTEMPTS):
             i, j = self.random.below(self.rank), self.random.below(self.rank)
             chance = self.random.next()
-            if i == j:
+            if i == j or self.one_orbit(i, j):
                 continue
             f = (chance >> 32) * 3 >> 32
             g = (f + 1 + (chance & 1)) % 3
@@ -245,10 +277,10 @@ class _Walk:
                 continue
             k = self.rank
             for side in range(3):
-                self.values[side].append((0, 0))
-                self.keys[side].append(0)
+                self.values[side] += [(0, 0)] * self.turns
+                self.keys[side] += [0] * self.turns
             for side, at, x in ((g, i, v), (f, j, u1), (h, j, w), (f, k, u), (g, k, v2), (h, k, w2)):
-                self.set(side, at, x)
+                self.set_all(side, at, x)
             self.tidy()
             return
 
@@ -264,9 +296,10 @@ def reference_walk(
     headroom: int,
     interval: int,
     acceptance: list[int] | None,
+    symmetric: bool = False,
 ) -> Found:
     """The walk of one packed scheme; the arguments are those of `grokkit.search._walk.walk`, for a single walk."""
-    walk = _Walk(packed, random, ring, packed_keys, acceptance)
+    walk = _Walk(packed, random, ring, packed_keys, acceptance, symmetric)
     walk.tidy()
     walk.keep(0)
     step = last = 0
@@ -293,3 +326,94 @@ def reference_walk(
         walk.keep(step)
     best = np.array(walk.best_values, dtype=np.uint64).reshape(3, walk.best, 2)
     return Found(best, step, walk.flipped, walk.reached)
+
+
+def greedy_additions(variables: list[tuple[int, int]], random: Random) -> int:
+    """Additions of a linear map after greedy elimination of pairs: native/src/flips/additions.h, number for number.
+
+    A variable is the rows in which its coefficient is 1, and those in which it is -1, as bits; all of them are nonzero.
+    """
+    live = list(variables)
+    rows = 0
+    for plus, minus in live:
+        rows |= plus | minus
+    made = 0
+    while len(live) < 8 * 128:
+        most, ties, chosen = 1, 0, (0, 0, False)
+        for i, (p, m) in enumerate(live):
+            if not p | m:
+                continue
+            for j in range(i + 1, len(live)):
+                q, n = live[j]
+                for opposite, here in ((False, (p & q | m & n).bit_count()), (True, (p & n | m & q).bit_count())):
+                    if here < 2 or here < most:
+                        continue
+                    ties = 1 if here > most else ties + 1
+                    if here > most or random.below(ties) == 0:
+                        chosen = i, j, opposite
+                    most = here
+        if most < 2:
+            break
+        i, j, opposite = chosen
+        (p, m), (q, n) = live[i], live[j]
+        plus, minus = p & (n if opposite else q), m & (q if opposite else n)
+        live[i] = p & ~plus, m & ~minus
+        live[j] = (q & ~minus, n & ~plus) if opposite else (q & ~plus, n & ~minus)
+        live.append((plus, minus))
+        made += 1
+    return made + sum((p | m).bit_count() for p, m in live) - rows.bit_count()
+
+
+def additions_of(values: list[list[Value]], entries: tuple[int, int, int], random: Random) -> int:
+    """Additions of a scheme, by one greedy elimination of each map and of its transpose."""
+    total, last = len(values[0]), 0
+    for side, length in zip(values, entries, strict=True):
+        columns = [
+            (
+                sum((x[0] >> e & 1) << r for r, x in enumerate(side)),
+                sum((x[1] >> e & 1) << r for r, x in enumerate(side)),
+            )
+            for e in range(length)
+        ]
+        by_rows = greedy_additions([x for x in columns if any(x)], random)
+        used = 0
+        for x in side:
+            used |= x[0] | x[1]
+        filled = [x for x in side if any(x)]
+        by_columns = greedy_additions(filled, random) + used.bit_count() - len(filled)
+        total += min(by_rows, by_columns)
+        last = used
+    return total - last.bit_count()
+
+
+def reference_cheapen(
+    packed: Shaped[np.ndarray, "3 _ 2"],
+    random: int,
+    entries: tuple[int, int, int],
+    steps: int,
+    flips: int,
+    acceptance: list[int],
+) -> tuple[Shaped[np.ndarray, "3 _ 2"], int]:
+    """One walk towards fewer additions: native/src/flips/cheapen.h, number for number."""
+    walk = _Walk(packed, random, "ternary", max(entries) <= 32, None)
+    walk.tidy()
+    cost = cheapest = additions_of(walk.values, entries, walk.random)
+    best = [list(side) for side in walk.values]
+    for _ in range(steps):
+        if not walk.active:
+            break
+        before = [list(side) for side in walk.values]
+        for _ in range(1 + walk.random.below(flips)):
+            if not walk.active:
+                break
+            walk.flip()
+        now = additions_of(walk.values, entries, walk.random) if walk.rank <= len(best[0]) else None
+        if now is None or (now > cost and walk.random.next() >= acceptance[min(now - cost, 64) - 1]):
+            walk.values = before
+            walk.keys = [[key_of("ternary", x, walk.packed_keys) for x in side] for side in before]
+            walk.list_shared()
+            continue
+        cost = now
+        if walk.rank < len(best[0]) or cost < cheapest:
+            cheapest, best = cost, [list(side) for side in walk.values]
+    return np.array(best, dtype=np.uint64).reshape(3, len(best[0]), 2), cheapest

@@ -29,6 +29,7 @@ class _Walks(ctypes.Structure):
         ("threads", _i32),
         ("target", _i32),
         ("headroom", _i32),
+        ("symmetric", _i32),
         ("walkers", _i64),
         ("steps", _i64),
         ("acceptance", _pointer),
@@ -81,6 +82,7 @@ def walk(
     steps: int,
     target: int = 0,
     headroom: int = HEADROOM,
+    symmetric: bool = False,
     temperature: float | None = None,
     threads: int = 1,
     native: bool = True,
@@ -97,6 +99,9 @@ def walk(
         For each walk the flips without a lower rank after which a plus transition is made.
     entries:
         Length of the longest factor.
+    symmetric:
+        Products 3q, 3q + 1 and 3q + 2 are rotations of one another (factor f + 1 of the next is factor f of the one before)
+        and stay so.
     temperature:
         None: every flip that is possible is done. Else flips that add nonzero coefficients are accepted with the chance
         exp(-added / temperature), and the sparsest scheme is kept.
@@ -126,6 +131,7 @@ def walk(
                 steps=steps,
                 target=target,
                 headroom=headroom,
+                symmetric=symmetric,
                 interval=int(lengths[number]),
                 acceptance=None if chances is None else [int(chance) for chance in chances],
             )
@@ -142,6 +148,7 @@ def walk(
             threads,
             target,
             headroom,
+            symmetric,
             count,
             steps,
             None if chances is None else chances.ctypes.data,

@@ -5,6 +5,7 @@ from grokkit.studies._bench_contenders import available_cores, libraries
 from grokkit.studies._bench_exponents import Exponents, time_exponents
 from grokkit.studies._bench_matmul import WrongAnswer, bench_matmul
 from grokkit.studies._bench_results import CaseResult, MatmulRow, with_common_peaks
+from grokkit.studies._bench_schemes import SchemeRow, WrongScheme, bench_schemes, with_front
 from grokkit.studies._bench_source import SOURCE_SIZES, SourceRow, source_table
 from grokkit.studies._bench_statistics import Estimate, geometric_mean, ratio_of_medians, scaling_exponent
 from grokkit.studies._doctor import diagnose, tune_machine
@@ -36,11 +37,14 @@ __all__ = [
     "NoExpansion",
     "PermutationTest",
     "Proportion",
+    "SchemeRow",
     "SourceRow",
     "Timing",
     "WrongAnswer",
+    "WrongScheme",
     "available_cores",
     "bench_matmul",
+    "bench_schemes",
     "diagnose",
     "discover_expansion_operator",
     "expansion_properties",
@@ -55,4 +59,5 @@ __all__ = [
     "time_exponents",
     "tune_machine",
     "with_common_peaks",
+    "with_front",
 ]
