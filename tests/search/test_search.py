@@ -42,6 +42,7 @@ def facts(result):
         ("3x3x3", 23, "Z"),
         ("3x4x3", 29, "Q"),
         ("1x2x3", 6, "Z"),
+        ("4x4x4", 49, "ternary"),
     ],
 )
 def test_schemes_are_found_from_nothing(form, rank, ring):
@@ -216,6 +217,25 @@ def test_nothing_is_left_of_a_refused_search(tmp_path):
     with pytest.raises(InvalidInput):
         find_scheme("2x2x2", 6, out=tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_symmetric_searches_find_square_formats():
+    search = FlipSearch(MatrixProduct(3, 3, 3), "GF(2)", 1, SMALL, goal=23, symmetric=True)
+    for _ in range(400):
+        found = search.round(in_threads(1))
+        if search.best == 23:
+            break
+    assert search.best == 23
+    assert search.cubes == 2
+    assert all(holds(packed, search.target, "GF(2)") and packed.shape[1] == 23 for packed in found)
+    with pytest.raises(InvalidInput, match="<2,2,3> of rank 11 over Z: no symmetric start"):
+        find_scheme("2x2x3", 11, symmetric=True)
+    result = find_scheme("2x2x2", 7, symmetric=True, budget=600, settings=SMALL)
+    assert result.found
+    assert list(result.history) == ["GF(2), symmetric"]
+    assert list(find_scheme("2x2x2", 7, symmetric=False, rounds=1).history) == ["GF(2)", "ternary"]
+    with pytest.raises(InvalidInput, match="<2,2,3> of rank 11: no symmetric start"):
+        FlipSearch(MatrixProduct(2, 2, 3), "GF(2)", 1, SMALL, goal=11, symmetric=True)
 
 
 def test_ladders_rise_by_one_letter():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grokkit import _native
-from grokkit.scheme import InvalidInput, MatrixProduct, Ring, Scheme, verify
+from grokkit.scheme import InvalidInput, MatrixProduct, Ring, Scheme, canonical, rotated, verify
 from grokkit.scheme.catalog import catalog, standard
 from grokkit.search._packed import (
     MAX_ENTRIES,
@@ -21,6 +21,7 @@ from grokkit.search._packed import (
     to_scheme,
     unpack,
 )
+from grokkit.search._symmetric import cube_counts, is_symmetric, joined, symmetric_start
 from grokkit.search._walk import Walked, walk
 
 FORMATS = st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4)).map(lambda form: MatrixProduct(*form))
@@ -187,3 +188,58 @@ def test_a_projection_extends_and_restricts():
     smaller = projected(packed, MatrixProduct(2, 2, 2), MatrixProduct(2, 2, 1), "GF(2)", generator)
     found = walk([smaller], np.zeros(1, dtype=np.uint64), np.array([100]), ring="GF(2)", entries=4, steps=0)
     assert found.schemes[0].shape[1] == 4
+
+
+@needs_native
+@settings(deadline=None, max_examples=40)
+@given(
+    n=st.integers(2, 4),
+    ring=ring_names,
+    data=st.data(),
+    seed=st.integers(0, 2**32),
+    temperature=st.sampled_from([None, 1.0]),
+)
+def test_symmetric_walks_stay_symmetric_and_exact_and_are_the_reference(n, ring, data, seed, temperature):
+    target = MatrixProduct(n, n, n)
+    generator = np.random.default_rng(seed)
+    cubes, orbits = symmetric_start(n, ring, data.draw(st.integers(1, n)), generator)
+    assert is_symmetric(orbits)
+    assert holds(joined(cubes, orbits, n), target, ring)
+    random = generator.integers(0, 2**64, 2, dtype=np.uint64)
+    one, two = (
+        walk(
+            [orbits] * 2,
+            random,
+            np.array([10, 100]),
+            ring=ring,
+            entries=n * n,
+            steps=300,
+            symmetric=True,
+            headroom=4,
+            temperature=temperature,
+            native=native,
+        )
+        for native in (True, False)
+    )
+    assert same(one, two)
+    for packed in one.schemes:
+        assert is_symmetric(packed)
+        whole = joined(cubes, packed, n)
+        assert holds(whole, target, ring)
+        scheme = to_scheme(whole, target, ring)
+        # what symmetry means, told by the room that knows: rotating the factors permutes the products
+        turned = rotated(scheme)
+        assert turned.target == target
+        assert canonical(turned) == canonical(scheme)
+
+
+def test_what_cannot_be_a_symmetric_start_is_refused():
+    generator = np.random.default_rng(0)
+    with pytest.raises(InvalidInput, match="4 cubes: 1 to 3 are possible for <3,3,3>"):
+        symmetric_start(3, "GF(2)", 4, generator)
+    with pytest.raises(InvalidInput, match="flip graphs take formats to 8x8x8"):
+        symmetric_start(9, "GF(2)", 1, generator)
+    assert cube_counts(MatrixProduct(2, 3, 3)) == []
+    assert cube_counts(MatrixProduct(4, 4, 4), 49) == [1, 4]
+    assert cube_counts(MatrixProduct(2, 2, 2), 6) == []
+    assert not is_symmetric(standard_packed(MatrixProduct(2, 2, 2)))

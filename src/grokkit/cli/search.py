@@ -58,6 +58,14 @@ def search(
     engine: Annotated[str, typer.Option(help="Where the walks run.", metavar="[threads|joblib|ray|dask]")] = "threads",
     seed: Annotated[int, typer.Option(help="Seed.", metavar="N", min=0)] = 0,
     want: Annotated[int, typer.Option(help="Different schemes to find.", metavar="N", min=1)] = 1,
+    symmetric: Annotated[
+        bool | None,
+        typer.Option(
+            "--symmetric/--no-symmetric",
+            help="Only walks that keep cyclic symmetry, or none of them. [default: both in turn, for square formats]",
+            show_default=False,
+        ),
+    ] = None,
     start: Annotated[
         list[str] | None,
         typer.Option("--from", help="Start from this scheme, of any format; may be repeated.", metavar="SCHEME"),
@@ -85,6 +93,7 @@ def search(
             seed=seed,
             start=parents,
             want=want,
+            symmetric=symmetric,
             out=out,
             progress=progress,
         )

@@ -14,7 +14,7 @@ multiplication"; Kauers and Wood (2025), "Exploring the meta flip graph for matr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, final
 
@@ -23,13 +23,18 @@ import numpy as np
 from grokkit.scheme import InvalidInput, MatrixProduct, Scheme, best_known
 from grokkit.search._packed import RINGS, Packed, check_packable, holds, pack, projected
 from grokkit.search._pool import INTERVALS, Pool
-from grokkit.search._walk import walk
+from grokkit.search._symmetric import cube_counts, symmetric_start, transposed_third
+from grokkit.search._walk import HEADROOM, walk
 
 Format: TypeAlias = tuple[int, int, int]
 START: Final = 27
 """Formats of at most this many products by the standard algorithm start from that, without a ladder."""
 LARGEST_ODDS: Final = 5
 """How much likelier a step of the ladder grows the largest letter than one that is smaller by one."""
+SYMMETRIC_STARTS: Final = 32
+SYMMETRIC_HEADROOM: Final = 4
+SYMMETRIC_PATIENCE: Final = 0.2
+"""Of symmetric searches: starts of a pool; room for plus transitions, which add three products; share of patience."""
 PROJECTIONS: Final = 4
 """Times that a scheme of another format is projected, each with other indices."""
 
@@ -83,6 +88,7 @@ class Slice:
     entries: int
     steps: int
     target: int
+    symmetric: bool = False
 
 
 @final
@@ -113,6 +119,8 @@ def run_slice(work: Slice, threads: int = 1) -> Done:
         entries=work.entries,
         steps=work.steps,
         target=work.target,
+        headroom=SYMMETRIC_HEADROOM if work.symmetric else HEADROOM,
+        symmetric=work.symmetric,
         threads=threads,
     )
     seconds = time.process_time() - started
@@ -142,8 +150,11 @@ class Counts:
 class FlipSearch:
     """One search for schemes of a format over GF(2), GF(3) or with coefficients -1, 0, 1.
 
-    `rounds()` goes on for ever; take from it as long as there is time. The state between rounds is plain data (`state`,
-    `restore`), so a search can be stopped and taken up again.
+    Each call of `round` makes one round and gives back the new schemes of the format of the lowest rank so far.
+
+    A symmetric search, of a square format, keeps to schemes that the rotation of their factors maps to themselves;
+    its pool holds them with C transposed, the cubes first. How many cubes there are (as many as the goal modulo 3
+    allows) and which is drawn anew in every ladder, which here is a single step.
     """
 
     def __init__(
@@ -154,6 +165,7 @@ class FlipSearch:
         settings: FlipSettings | None = None,
         parents: Sequence[Scheme] = (),
         goal: int = 0,
+        symmetric: bool = False,
     ):
         if ring not in RINGS:
             raise InvalidInput(f"ring {ring!r} is not understood here; use {', '.join(RINGS)}")
@@ -166,13 +178,31 @@ class FlipSearch:
             if packed is None or not isinstance(scheme.target, MatrixProduct):
                 raise InvalidInput(f"{scheme.name} over {scheme.ring}: no start for walks over {ring}")
             self.parents.append((scheme.target, packed))
+        self.symmetric, self.cubes = symmetric, 0
+        if symmetric and (self.parents or not cube_counts(target, goal)):
+            raise InvalidInput(f"{target.name} of rank {goal}: no symmetric start")
         self.counts = Counts()
         self.best: int | None = None
         self._begin()
 
+    @property
+    def name(self) -> str:
+        """The ring, and whether walks are symmetric."""
+        return f"{self.ring}, symmetric" if self.symmetric else self.ring
+
     def _begin(self) -> None:
         """A new ladder."""
         generator = self._generator(0)
+        if self.symmetric:
+            counts = np.array(cube_counts(self.target, self.goal))
+            odds = counts**-2.0  # the fewer the better: measured in docs/measurements.md
+            self.cubes = int(generator.choice(counts, p=odds / odds.sum()))
+            self.ladder, self.rung, self.idle = [self.target.format], 0, 0
+            self.pool = self.pool_of(self.ladder[0])
+            for _ in range(SYMMETRIC_STARTS):
+                parts = symmetric_start(self.target.n, self.ring, self.cubes, generator)
+                self.pool.add(np.concatenate(parts, axis=1), generator)
+            return
         self.ladder = [self.target.format] if self.parents else ladder(self.target.format, generator)
         self.rung = -1
         self.pool = self.pool_of(self.ladder[0])
@@ -206,13 +236,12 @@ class FlipSearch:
         """Whether the search is at its own format."""
         return self.rung == len(self.ladder) - 1
 
-    def rounds(self, engine: Engine, workers: int = 1) -> Iterator[list[Packed]]:
-        """Walk round by round; yields the new schemes of the format of the lowest rank so far, proven over the ring."""
-        while True:
-            yield self.round(engine, workers)
+    def whole(self, packed: Packed) -> Packed:
+        """A scheme of the pool as one of the format."""
+        return transposed_third(packed, self.target.n) if self.symmetric else packed
 
     def round(self, engine: Engine, workers: int = 1) -> list[Packed]:
-        """One round; see `rounds`."""
+        """One round: the new schemes of the format of the lowest rank so far, which hold over the ring."""
         generator = self._generator(1000)
         schemes, numbers = self.pool.draw(self.settings.walkers, generator)
         random = generator.integers(0, 2**64, self.settings.walkers, dtype=np.uint64)
@@ -223,13 +252,17 @@ class FlipSearch:
             "ring": self.ring,
             "entries": max(self.pool.target.shape),
             "steps": self.settings.steps,
-            "target": target,
+            "target": max(0, target - self.cubes),
+            "symmetric": self.symmetric,
         }
+        walked = [packed[:, self.cubes :] for packed in schemes]
         parts = np.array_split(np.arange(self.settings.walkers), max(1, min(workers, self.settings.walkers)))
-        done = engine([Slice([schemes[i] for i in part], random[part], intervals[part], **common) for part in parts])
+        done = engine([Slice([walked[i] for i in part], random[part], intervals[part], **common) for part in parts])
         self.counts.rounds += 1
         before, fresh = self.pool.best, []
-        for number, packed in zip(numbers, (packed for each in done for packed in each.schemes), strict=True):
+        results = (packed for each in done for packed in each.schemes)
+        for number, start, moved in zip(numbers, schemes, results, strict=True):
+            packed = np.concatenate([start[:, : self.cubes], moved], axis=1)
             lowest = self.pool.best
             new = self.pool.add(packed, generator)
             rank = packed.shape[1]
@@ -245,11 +278,11 @@ class FlipSearch:
         assert lowest is not None
         fresh = [packed for packed in fresh if packed.shape[1] == lowest]
         for packed in fresh:
-            if not holds(packed, self.pool.target, self.ring):
+            if not holds(self.whole(packed), self.pool.target, self.ring):
                 raise AssertionError(f"a walk left {self.pool.target.name} over {self.ring}; please report this")
         grew = bool(fresh) and len(self.pool.leaders) < self.settings.breadth
         self.idle = 0 if lowest != before or grew else self.idle + 1
-        found = fresh if self.last else []
+        found = [self.whole(packed) for packed in fresh] if self.last else []
         if found and (self.best is None or lowest < self.best):
             self.best = lowest
             self.counts.history.append((self.counts.tried, lowest))
@@ -265,7 +298,7 @@ class FlipSearch:
             broad = len(self.pool.leaders) >= self.settings.breadth
             if self.idle >= self.settings.patience or (broad and known is not None and lowest <= known):
                 self._take_rung()
-        elif self.idle >= self.settings.patience:
+        elif self.idle >= (SYMMETRIC_PATIENCE if self.symmetric else 1) * self.settings.patience:
             self.give_up()
 
     def give_up(self) -> None:

@@ -27,16 +27,20 @@ from grokkit.search._flips import Engine, FlipSearch, FlipSettings, in_threads
 from grokkit.search._lifting import lift
 from grokkit.search._packed import Packed, pack, to_scheme
 from grokkit.search._state import read_state, write_state
+from grokkit.search._symmetric import cube_counts
 
 RINGS: Final = ("ternary", "Z", "Q", "GF(2)", "GF(3)")
 WALKS: Final = {
-    "GF(2)": ("GF(2)",),
-    "GF(3)": ("GF(3)",),
-    "ternary": ("ternary", "GF(2)"),
-    "Z": ("GF(2)", "ternary"),
-    "Q": ("GF(2)", "ternary"),
+    "GF(2)": (("GF(2)", True), ("GF(2)", False)),
+    "GF(3)": (("GF(3)", True), ("GF(3)", False)),
+    "ternary": (("GF(2)", True), ("ternary", False), ("GF(2)", False)),
+    "Z": (("GF(2)", True), ("GF(2)", False), ("ternary", False)),
+    "Q": (("GF(2)", True), ("GF(2)", False), ("ternary", False), ("GF(3)", False)),
 }
-"""Over which rings walks are made for a scheme over each ring, a round of each in turn; those over GF(p) are lifted."""
+"""For a scheme over each ring, over which rings walks are made and whether symmetric ones, a round of each in turn.
+
+Those over GF(p) are lifted. Symmetric walks are made for square formats only.
+"""
 LIFTS_A_ROUND: Final = 2
 LIFTS_A_LADDER: Final = 25
 """Schemes of one ladder that are lifted without success before it is left: that a lift is obstructed is inherited."""
@@ -107,6 +111,7 @@ def find_scheme(
     settings: FlipSettings | None = None,
     start: Sequence[Scheme] = (),
     want: int = 1,
+    symmetric: bool | None = None,
     out: Path | None = None,
     progress: Progress | None = None,
 ) -> SearchResult:
@@ -132,6 +137,8 @@ def find_scheme(
         Schemes, of any formats, to start from instead of the standard algorithm: extended and restricted as needed.
     want:
         Different schemes of that rank to find before the search ends.
+    symmetric:
+        Only walks among schemes that rotation maps to themselves (True), none of them (False), or both in turn.
     out:
         A directory for the best schemes and the state of the search, which goes on from there when called again.
     progress:
@@ -151,7 +158,7 @@ def find_scheme(
         raise InvalidInput(f"budget is {budget:g} s; a positive time is needed")
     if workers < 1 or want < 1 or (rounds is not None and rounds < 1):
         raise InvalidInput("workers, want and rounds must be at least 1")
-    run = _Run(target, goal, ring, seed, settings or FlipSettings(), start, want)
+    run = _Run(target, goal, ring, seed, settings or FlipSettings(), start, want, symmetric)
     if out is None:
         return run.go(budget, rounds, workers, engine or in_threads(workers), progress, None)
     with undone_if_empty(out):
@@ -185,14 +192,24 @@ class _Run:
         settings: FlipSettings,
         start: Sequence[Scheme],
         want: int,
+        symmetric: bool | None,
     ):
         self.target, self.goal, self.ring, self.seed, self.want = target, goal, ring, seed, want
-        self.settings, self.start = settings, [scheme.digest for scheme in start]
-        fitting = [walked for walked in WALKS[ring] if all(pack(scheme, walked) is not None for scheme in start)]
+        self.settings, self.start, self.symmetric = settings, [scheme.digest for scheme in start], symmetric
+        fitting = [
+            (walked, turned)
+            for walked, turned in WALKS[ring]
+            if all(pack(scheme, walked) is not None for scheme in start)
+            and (symmetric is None or symmetric == turned)
+            and (not turned or (not start and cube_counts(target, goal)))
+        ]
+        if not fitting and symmetric:
+            raise InvalidInput(f"{target.name} of rank {goal} over {ring}: no symmetric start")
         if not fitting:
             listed = ", ".join(f"{scheme.name} over {scheme.ring}" for scheme in start)
-            raise InvalidInput(f"{listed}: no start for walks over {' or '.join(WALKS[ring])}")
-        self.walks = [FlipSearch(target, walked, seed, settings, start, goal) for walked in fitting]
+            rings = " or ".join(dict.fromkeys(walked for walked, _ in WALKS[ring]))
+            raise InvalidInput(f"{listed}: no start for walks over {rings}")
+        self.walks = [FlipSearch(target, walked, seed, settings, start, goal, turned) for walked, turned in fitting]
         self.rounds = 0
         self.seconds = 0.0
         self.liftings: Counter[str] = Counter()
@@ -213,6 +230,7 @@ class _Run:
             "seed": self.seed,
             "settings": {name: getattr(self.settings, name) for name in self.settings.__dataclass_fields__},
             "start": self.start,
+            "symmetric": self.symmetric,
         }
 
     @property
@@ -302,7 +320,7 @@ class _Run:
         configuration: dict[str, Any] = self.identity() | {
             "goal": self.goal,
             "round": self.rounds,
-            "walks": walks.ring,
+            "walks": walks.name,
             "ladder": ["x".join(map(str, form)) for form in walks.ladder],
         }
         if lifted:
@@ -324,7 +342,7 @@ class _Run:
             tried=sum(walks.counts.tried for walks in self.walks),
             flipped=sum(walks.counts.flipped for walks in self.walks),
             liftings=dict(self.liftings),
-            history={walks.ring: list(walks.counts.history) for walks in self.walks},
+            history={walks.name: list(walks.counts.history) for walks in self.walks},
             schemes=list(self.schemes),
             complete=complete,
         )

@@ -16,6 +16,7 @@ from grokkit.scheme import InvalidInput, Refuted, UnreadableFile, dumps, read_by
 from grokkit.scheme._json import scheme_in
 from grokkit.search._flips import Counts, FlipSearch
 from grokkit.search._packed import holds
+from grokkit.search._symmetric import is_symmetric
 
 if TYPE_CHECKING:
     from grokkit.search._search import _Run
@@ -51,6 +52,7 @@ def _walks(walks: FlipSearch, prefix: str, arrays: dict[str, np.ndarray]) -> dic
     return {
         "ladder": walks.ladder,
         "rung": walks.rung,
+        "cubes": walks.cubes,
         "idle": walks.idle,
         "best": walks.best,
         "wins": pool.wins.tolist(),
@@ -110,13 +112,20 @@ def read_state(run: _Run, folder: Path) -> None:
 def _restore(walks: FlipSearch, content: dict[str, Any], prefix: str, archive: Any) -> None:
     walks.ladder = [(int(n), int(m), int(p)) for n, m, p in content["ladder"]]
     walks.rung, walks.idle = int(content["rung"]), int(content["idle"])
+    walks.cubes = int(content["cubes"])
+    if not 0 <= walks.cubes <= (walks.target.n if walks.symmetric else 0):
+        raise ValueError(f"{walks.cubes} cubes")
     walks.best = None if content["best"] is None else int(content["best"])
     pool = walks.pool_of(walks.ladder[walks.rung])
     generator = np.random.default_rng(0)
     for rank in content["ranks"]:
         for packed in archive[f"{prefix}r{int(rank)}"]:
-            if packed.dtype != np.uint64 or packed.shape != (3, rank, 2) or not holds(packed, pool.target, pool.ring):
+            if packed.dtype != np.uint64 or packed.shape != (3, rank, 2):
+                raise ValueError("a scheme of the pool has another shape")
+            if not holds(walks.whole(packed), pool.target, pool.ring):
                 raise ValueError("a scheme of the pool does not hold")
+            if walks.symmetric and not is_symmetric(packed[:, walks.cubes :]):
+                raise ValueError("a scheme of the pool is not symmetric")
             pool.add(packed, generator)
     if not pool.ranks:
         raise ValueError("the pool is empty")

@@ -1,9 +1,9 @@
 """Cyclic symmetry of square formats: schemes that a rotation of their three factors maps to themselves.
 
-With C transposed, the tensor of the product of two n x n matrices is the trace of A B C, which rotation leaves unchanged. A
-symmetric scheme is a sum of cubes a ⊗ a ⊗ a, which stay as they are in a walk, and of orbits of three rotations, which
-walks change together. The rank is congruent to the number of cubes modulo 3. Source: Moosbauer and Poole (2025), "Flip graphs
-with symmetry and new matrix multiplication schemes".
+With C transposed, the tensor of the product of two n x n matrices is the trace of A B C, which rotation leaves
+unchanged. A symmetric scheme is a sum of cubes a ⊗ a ⊗ a, which stay as they are in a walk, and of orbits of three
+rotations, which walks change together. The rank is congruent to the number of cubes modulo 3. Source: Moosbauer and
+Poole (2025), "Flip graphs with symmetry and new matrix multiplication schemes".
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ def transposed_third(packed: Packed, n: int) -> Packed:
 def symmetric_start(n: int, ring: str, cubes: int, generator: np.random.Generator) -> tuple[Packed, Packed]:
     """The standard algorithm of n x n matrices as cubes and orbits, with a given number of cubes, C transposed.
 
-    Two cubes become one, and two orbits, by (a + b)³ = a³ + b³ + the rotations of a ⊗ a ⊗ b and of a ⊗ b ⊗ b; which, is drawn
-    at random. Over rings with signs the orbits are subtracted. Returns the cubes, and the orbits as walks take them.
+    Two cubes become one, and two orbits, by (a + b)³ = a³ + b³ + the rotations of a ⊗ a ⊗ b and of a ⊗ b ⊗ b; which,
+    is drawn at random. Over rings with signs the orbits are subtracted. Returns the cubes, and the orbits as walks
+    take them.
     """
     if n * n > MAX_ENTRIES:
         raise InvalidInput(f"<{n},{n},{n}>: flip graphs take formats to 8x8x8")
@@ -76,12 +77,15 @@ def is_symmetric(orbits: Packed) -> bool:
     return all(np.array_equal(sides[(f + turn) % 3, :, turn], sides[f, :, 0]) for f in range(3) for turn in (1, 2))
 
 
-def square(target: MatrixProduct) -> int:
-    """n of <n,n,n>. Raises `InvalidInput` for other formats."""
+def cube_counts(target: MatrixProduct, goal: int = 0) -> list[int]:
+    """Numbers of cubes that a symmetric start may have: 1 to n, congruent to the goal modulo 3 if there is one.
+
+    Empty for formats that are not square.
+    """
     n, m, p = target.format
     if not n == m == p:
-        raise InvalidInput(f"{target.name}: cyclic symmetry needs a square format, such as 3x3x3")
-    return n
+        return []
+    return [cubes for cubes in range(1, n + 1) if not goal or cubes % 3 == goal % 3]
 
 
 def _array(products: list[tuple[Value, Value, Value]]) -> Packed:

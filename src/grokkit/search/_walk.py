@@ -100,8 +100,8 @@ def walk(
     entries:
         Length of the longest factor.
     symmetric:
-        Products 3q, 3q + 1 and 3q + 2 are rotations of one another (factor f + 1 of the next is factor f of the one before)
-        and stay so.
+        Products 3q, 3q + 1 and 3q + 2 are rotations of one another (factor f + 1 of the next is factor f of the one
+        before) and stay so.
     temperature:
         None: every flip that is possible is done. Else flips that add nonzero coefficients are accepted with the chance
         exp(-added / temperature), and the sparsest scheme is kept.
