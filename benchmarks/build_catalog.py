@@ -15,7 +15,7 @@ import math
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from grokkit import _native
@@ -55,18 +55,18 @@ WANTED = {
     "4x4x4": (49, "ternary", 2, 400),
     "3x5x5": (58, "Z", 1, 4000),
 }
-SYMMETRIC = {"3x3x3": False, "4x4x4": True}
+SYMMETRIC = {"3x3x3": False}
 """Whether searches keep to schemes with cyclic symmetry, where it is not both in turn; with it 3x3x3 stays at 62 additions."""
-CHEAPEN = {"3x3x3": (8, 60), "4x4x4": (1, 20)}
-"""Seeds and rounds of walks towards fewer additions, where they are not 1 and 60."""
+CHEAPEN = {"4x4x4": 20}
+"""Rounds of walks towards fewer additions, where they are not 60."""
 WANT = 40
 WANT_OF_LARGE = 12
 """Schemes of the wanted rank that each search collects: of formats with less than 30 products, and of larger ones."""
 
 
-def collected(form: str, rank: int, ring: str, seeds: int, rounds: int) -> list[Scheme]:
+def collected(form: str, rank: int, ring: str, seeds: Iterable[int], rounds: int) -> list[Scheme]:
     found = []
-    for seed in range(seeds):
+    for seed in seeds:
         result = find_scheme(
             form,
             rank,
@@ -76,6 +76,7 @@ def collected(form: str, rank: int, ring: str, seeds: int, rounds: int) -> list[
             want=WANT if math.prod(MatrixProduct.parse(form).format) < 30 else WANT_OF_LARGE,
             budget=1e6,
             workers=2,
+            symmetric=SYMMETRIC.get(form),
         )
         good = [scheme for scheme in result.schemes if scheme.rank <= rank]
         print(f"{form} seed {seed}: {len(good)} of rank {result.rank}, {result.cpu_seconds:.0f} s", flush=True)
@@ -98,26 +99,22 @@ def measure(name: str, scheme: Scheme) -> dict[str, str]:
     }
 
 
-def build(form: str) -> None:
+def build(form: str, only: int | None) -> None:
     rank, ring, seeds, rounds = WANTED[form]
     started = time.process_time()
-    command = f"python benchmarks/build_catalog.py {form}"
-    found = collected(form, rank, ring, seeds, rounds)
+    command = f"python benchmarks/build_catalog.py {form}" + (f" --seed {only}" if only is not None else "")
+    found = collected(form, rank, ring, range(seeds) if only is None else [only], rounds)
     if not found:
         print(f"{form}: nothing of rank {rank} was found", flush=True)
         return
     # what takes fewest additions by a few tries, then by walks
     by_additions = sorted(found, key=lambda scheme: reduce_additions(scheme, tries=3).additions)
     ternary = [scheme for scheme in by_additions if scheme.ternary]
-    candidates = by_additions[:12]
+    candidates = by_additions[: 12 if rank < 40 else 2]
     if ternary:
-        seeds_of_walks, rounds_of_walks = CHEAPEN.get(form, (1, 60))
-        for seed in range(seeds_of_walks):
-            # with several seeds each from the schemes of one search, so that one family does not take over every pool
-            part = (ternary if seeds_of_walks == 1 else [x for x in ternary if x.provenance.seed == seed])[:40]
-            cheap = cheapen(part, seed=seed, rounds=rounds_of_walks, threads=2) if part else ternary[0]
-            print(f"{form} walks of seed {seed}: {reduce_additions(cheap).additions} additions", flush=True)
-            candidates.append(cheap)
+        cheap = cheapen(ternary[:40], seed=only or 0, rounds=CHEAPEN.get(form, 60), threads=2)
+        print(f"{form} walks: {reduce_additions(cheap).additions} additions", flush=True)
+        candidates.append(cheap)
     cheapest = min(candidates, key=lambda scheme: (reduce_additions(scheme).additions, growth_factor(scheme)))
     calmest = min(
         [*found, *candidates], key=lambda scheme: (growth_factor(scheme), reduce_additions(scheme, tries=20).additions)
@@ -181,6 +178,7 @@ def build_by_construction(form: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("formats", nargs="*", metavar="FORMAT", help=f"of {', '.join(WANTED)}; all by default")
+    parser.add_argument("--seed", type=int, help="the search of this seed only; 3x3x3 needs 4 for its 58 additions")
     parser.add_argument("--construct", action="append", default=[], metavar="FORMAT", help="build one from the others")
     parser.add_argument("--table", action="store_true", help="only write the table of figures")
     parser.add_argument("--speeds", type=Path, metavar="FILE", help="take in what grokkit bench schemes --json printed")
@@ -194,7 +192,7 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     if not arguments.table and not (arguments.construct and not arguments.formats):
         for form in arguments.formats or WANTED:
-            build(form)
+            build(form, arguments.seed)
     for form in arguments.construct:
         build_by_construction(form)
     write_table()

@@ -20,9 +20,9 @@ STARTS = [standard(2, 2, 2), standard(3, 1, 2), standard(2, 3, 2), catalog["stra
 
 
 @needs_native
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=40)
 @given(
-    start=st.sampled_from(STARTS),
+    start=st.sampled_from([*STARTS, catalog["2x2x4-14"]]),
     seed=st.integers(0, 2**32),
     temperature=st.sampled_from([0.0, 0.5, 3.0]),
     flips=st.integers(1, 4),

@@ -14,6 +14,7 @@
 namespace grokkit_flips {
 
 constexpr int kReducedRank = 128; // largest rank whose additions are counted
+constexpr int kVariables = 8 * kReducedRank;
 
 typedef unsigned __int128 Rows; // a bit for each row
 
@@ -56,7 +57,21 @@ class Reducer {
         Rows plus, minus;
     };
     int variables_ = 0;
-    Variable variable_[kReducedRank * 8];
+    Variable variable_[kVariables];
+    // rows in which both of two variables i < j occur: with equal signs, with opposite ones
+    uint8_t shared_[kVariables][kVariables][2];
+
+    void count(int i, int j) {
+        const Variable &a = variable_[i], &b = variable_[j];
+        shared_[i][j][0] = static_cast<uint8_t>(count_bits((a.plus & b.plus) | (a.minus & b.minus)));
+        shared_[i][j][1] = static_cast<uint8_t>(count_bits((a.plus & b.minus) | (a.minus & b.plus)));
+    }
+
+    void count_all(int v) {
+        for (int other = 0; other < variables_; other++)
+            if (other != v)
+                count(other < v ? other : v, other < v ? v : other);
+    }
 
     void add_variable(Rows plus, Rows minus) {
         if (plus | minus)
@@ -68,30 +83,24 @@ class Reducer {
         Rows rows = 0;
         for (int v = 0; v < variables_; v++)
             rows |= variable_[v].plus | variable_[v].minus;
-        while (variables_ < kReducedRank * 8) {
+        for (int i = 0; i < variables_; i++)
+            for (int j = i + 1; j < variables_; j++)
+                count(i, j);
+        while (variables_ < kVariables) {
             int most = 1, ties = 0, first = 0, second = 0;
             bool opposite = false;
-            for (int i = 0; i < variables_; i++) {
-                const Variable a = variable_[i];
-                if (!(a.plus | a.minus))
-                    continue;
-                for (int j = i + 1; j < variables_; j++) {
-                    const Variable b = variable_[j];
-                    const int same = count_bits((a.plus & b.plus) | (a.minus & b.minus));
-                    const int against = count_bits((a.plus & b.minus) | (a.minus & b.plus));
+            for (int i = 0; i < variables_; i++)
+                for (int j = i + 1; j < variables_; j++)
                     for (int sign = 0; sign < 2; sign++) {
-                        const int here = sign ? against : same;
+                        const int here = shared_[i][j][sign];
                         if (here < 2 || here < most)
                             continue;
                         ties = here > most ? 1 : ties + 1;
-                        if (here > most || random.below(ties) == 0) {
+                        if (here > most || random.below(ties) == 0)
                             first = i, second = j, opposite = sign;
-                        }
                         most = here;
                     }
-                }
-            }
-            if (most < 2)
+            if (!ties)
                 break;
             Variable &a = variable_[first], &b = variable_[second];
             const Rows plus = a.plus & (opposite ? b.minus : b.plus), minus = a.minus & (opposite ? b.plus : b.minus);
@@ -100,6 +109,7 @@ class Reducer {
             (opposite ? b.plus : b.minus) &= ~minus;
             variable_[variables_++] = {plus, minus};
             made++;
+            count_all(first), count_all(second), count_all(variables_ - 1);
         }
         int terms = 0;
         for (int v = 0; v < variables_; v++)
