@@ -161,7 +161,7 @@ def test_a_plot(capsys, tmp_path, name):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "missing argument 'matmul'; see grokkit bench --help"),
+        ([], "missing argument 'matmul|schemes'; see grokkit bench --help"),
         (["training"], "'training' cannot be timed; use grokkit bench matmul"),
         (["matmul", "--sizes", "0"], "--sizes '0'; numbers of 1 or more are needed"),
         (["matmul", "--sizes", "-5"], "--sizes '-5'"),

@@ -137,8 +137,8 @@ class Catalog:
             if int(match.group(2)) == n * m * p:
                 return standard(n, m, p)
         raise KeyError(
-            f"no scheme {short(key)} in the catalog; there are {', '.join(self)} and the standard "
-            "algorithm of every format, such as 3x4x5:60"
+            f"no scheme {short(key)} in the catalog; there are {', '.join(TEXTBOOK)}, {len(entries())} that searches "
+            "found, such as 3x3x3:23, and the standard algorithm of every format, such as 3x4x5:60"
         )
 
     def __contains__(self, key: object) -> bool:
