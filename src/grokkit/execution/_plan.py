@@ -36,7 +36,7 @@ SMALLEST_LEAF: Final = 384
 """Shortest side of a leaf that is considered."""
 LAYOUTS: Final = ("row", "column", "strided")
 PRICED: Final = ("strassen", "winograd")
-"""Schemes of the catalog that plans consider in the kernel; the others are measured slower (docs/measurements.md)."""
+"""Schemes of the catalog that plans consider in the kernel; no other was measured faster (docs/measurements.md)."""
 MOST_WORKSPACE: Final = 0.75
 """Of a plan with explicit levels, as a share of the largest of the three matrices."""
 MAX_EXPLICIT: Final = 5
