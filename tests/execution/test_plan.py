@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 
@@ -57,6 +58,16 @@ def test_the_fastest_by_the_profile_is_taken(priced):
     slow = priced(profile(ours=(2e-11, *FAST[1:])))
     assert slow.measured
     assert plan((4096, 4096), (4096, 4096), np.float32, threads=1).vendor
+
+
+@needs_core
+def test_no_plan_outlives_its_profile(priced):
+    """Profiles that are forgotten one after the other may lie at one address; their plans must not mix."""
+    for attempt in range(30):
+        fast = attempt % 2 == 0
+        priced(profile(ours=FAST if fast else (2e-11, *FAST[1:])))
+        gc.collect()
+        assert plan((4096, 4096), (4096, 4096), np.float32, threads=1).vendor is not fast
 
 
 @needs_core

@@ -13,7 +13,7 @@ import numpy as np
 from grokkit import _native
 from grokkit.execution import _kernel
 from grokkit.execution._cost import ROWS, Layout, Split, block_shape, inner_pieces, leaf_shape
-from grokkit.execution._profile import Prices, current_profile
+from grokkit.execution._profile import Prices, current_profile, profile_number
 from grokkit.execution._threads import threads_for
 from grokkit.scheme import (
     InvalidInput,
@@ -328,7 +328,7 @@ def plan(
         proven(scheme)
     return _decide(
         shape, np.dtype(dtype), tuple(layout), threads_for(threads), accuracy, scheme, forced, library,
-        id(current_profile()),
+        profile_number(),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import platform
@@ -120,7 +121,12 @@ def profile_path() -> Path:
 
 def current_profile() -> Profile:
     """The measured profile of this machine if there is one, else the shipped one."""
-    return _load(os.environ.get(VARIABLE, ""))
+    return _load(os.environ.get(VARIABLE, ""))[1]
+
+
+def profile_number() -> int:
+    """Tells the profiles apart that one process has read: what `current_profile` decides may be kept under it."""
+    return _load(os.environ.get(VARIABLE, ""))[0]
 
 
 def forget_profile() -> None:
@@ -128,8 +134,15 @@ def forget_profile() -> None:
     _load.cache_clear()
 
 
+_numbers_of_profiles = itertools.count()
+
+
 @lru_cache(maxsize=4)
-def _load(wish: str) -> Profile:
+def _load(wish: str) -> tuple[int, Profile]:
+    return next(_numbers_of_profiles), _stored_profile(wish)
+
+
+def _stored_profile(wish: str) -> Profile:
     if wish == "default":
         return shipped_profile()
     try:
