@@ -5,6 +5,7 @@ import types
 from functools import wraps
 from typing import Any
 
+from grokkit.crystallize._anneal import Annealing, anneal
 from grokkit.crystallize._crystallize import (
     CONVERGED,
     METHODS,
@@ -13,6 +14,8 @@ from grokkit.crystallize._crystallize import (
     Path,
     crystallize,
 )
+from grokkit.crystallize._problem import Problem
+from grokkit.crystallize._rationalize import Rationalization, rationalize
 
 
 class _CallableRoom(types.ModuleType):
@@ -25,4 +28,16 @@ class _CallableRoom(types.ModuleType):
 
 sys.modules[__name__].__class__ = _CallableRoom
 
-__all__ = ["CONVERGED", "METHODS", "Crystallization", "CrystallizedRun", "Path", "crystallize"]
+__all__ = [
+    "CONVERGED",
+    "METHODS",
+    "Annealing",
+    "Crystallization",
+    "CrystallizedRun",
+    "Path",
+    "Problem",
+    "Rationalization",
+    "anneal",
+    "crystallize",
+    "rationalize",
+]

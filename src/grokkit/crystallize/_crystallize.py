@@ -12,10 +12,10 @@ from threadpoolctl import threadpool_limits
 
 from grokkit.crystallize._gauge import (
     Sparsification,
+    another_gauge,
     frame_gauge,
     minimum_norm,
     pivot_scales,
-    sandwich_factors,
     sparsify,
 )
 from grokkit.crystallize._polish import polish
@@ -345,7 +345,7 @@ def _polish_and_fix(
         start = settled[open_runs]
         if attempt > 1:
             start = np.concatenate(
-                [_another_gauge(problem, start[i : i + 1], generators[run]) for i, run in enumerate(open_runs)]
+                [another_gauge(problem, start[i : i + 1], generators[run]) for i, run in enumerate(open_runs)]
             )
         open_runs = open_runs[~_try_sparse(problem, start, open_runs, lattice, generators, states, attempt + 3)]
 
@@ -423,18 +423,6 @@ def _try_sparse(
         else:
             states[run].reason = f"rounding: {rounding.unfixed[i]} of {problem.unknowns} entries could not be fixed"
     return done
-
-
-def _another_gauge(problem: Problem, x: Factors, generator: np.random.Generator) -> Factors:
-    """The same solution in a moderately different basis: a random rotation times a random stretch."""
-    if not isinstance(problem.target, MatrixProduct):
-        return x
-    gauge = []
-    for size in problem.target.format:
-        rotation, _ = np.linalg.qr(generator.standard_normal((size, size)))
-        left, values, right = np.linalg.svd(generator.standard_normal((size, size)))
-        gauge.append(rotation @ (left * np.exp(0.2 * values)) @ right)
-    return sandwich_factors(problem, x, *gauge)
 
 
 def _prove(problem: Problem, run: int, state: _State, provenance: Provenance) -> CrystallizedRun:

@@ -252,12 +252,14 @@ class Sparsification:
     strength: tuple[float, float] = (1e-2, 1e-4)
     smoothing: tuple[float, float] = (0.3, 0.01)
     finish: int = 25
+    steps: int = 2
+    """Levenberg-Marquardt steps in a round."""
 
 
 def sparsify(problem: Problem, x: Factors, schedule: Sparsification) -> tuple[Factors, np.ndarray]:
     """Slide along the solutions to a sparse one by iteratively reweighted L1; returns it with its loss.
 
-    Each round penalizes x² by strength / (|x| + smoothing), both falling geometrically, takes two
+    Each round penalizes x² by strength / (|x| + smoothing), both falling geometrically, takes a few
     Levenberg-Marquardt steps and rebalances the slots; unpenalized steps then restore exactness. This
     moves through sandwichings, and also through families of solutions that no sandwiching connects.
     Candès, Wakin and Boyd (2008), "Enhancing sparsity by reweighted l1 minimization".
@@ -266,7 +268,19 @@ def sparsify(problem: Problem, x: Factors, schedule: Sparsification) -> tuple[Fa
     for step in range(schedule.rounds):
         share = step / max(1, schedule.rounds - 1)
         strength, smoothing = (start * (end / start) ** share for start, end in (schedule.strength, schedule.smoothing))
-        fit = levenberg_marquardt(problem, x, 2, penalty=strength / (np.abs(x) + smoothing), damping=1e-3)
+        fit = levenberg_marquardt(problem, x, schedule.steps, penalty=strength / (np.abs(x) + smoothing), damping=1e-3)
         x = balance(problem, fit.x)
     fit = levenberg_marquardt(problem, x, schedule.finish, damping=1e-3)
     return fit.x, fit.loss
+
+
+def another_gauge(problem: Problem, x: Factors, generator: np.random.Generator) -> Factors:
+    """The same solution in a moderately different basis: a random rotation times a random stretch."""
+    if not isinstance(problem.target, MatrixProduct):
+        return x
+    gauge = []
+    for size in problem.target.format:
+        rotation, _ = np.linalg.qr(generator.standard_normal((size, size)))
+        left, values, right = np.linalg.svd(generator.standard_normal((size, size)))
+        gauge.append(rotation @ (left * np.exp(0.2 * values)) @ right)
+    return sandwich_factors(problem, x, *gauge)
