@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grokkit.crystallize import Problem, anneal, rationalize
+from grokkit.crystallize import Problem, anneal, crystallize, rationalize
 from grokkit.crystallize._descent import descend
 from grokkit.crystallize._gauge import another_gauge
 from grokkit.crystallize._levenberg_marquardt import levenberg_marquardt
@@ -211,3 +211,20 @@ def test_an_irrational_family_ends_in_rationals_or_nothing(seed):
     moved = another_gauge(problem, factors(scheme)[None], generator)[0]
     result = rationalize(problem, moved, generator, gauges=1, attempts=2)
     assert result.scheme is None or independent_check(result.scheme)
+
+
+def test_the_rational_method_makes_trained_and_random_factors_exact():
+    rng = np.random.default_rng(2)
+    u, v, w = catalog["strassen"].floats()
+    given = tuple(part + 0.1 * rng.standard_normal((6, *part.shape)) for part in (u, v, w))
+    result = crystallize(given, method="rational", seed=1)
+    assert result.method == "rational" and result.exact >= 5
+    for run in result:
+        assert run.exact == (run.scheme is not None) == (not run.reason)
+        if run.scheme is not None:
+            assert independent_check(run.scheme) and run.scheme.provenance.configuration["method"] == "rational"
+            assert run.path.gauge == "thinned" and run.path.rounds >= 1
+    hopeless = crystallize(
+        tuple(part[:6] if at < 2 else part[:, :6] for at, part in enumerate((u, v, w))), "2x2x2", method="rational"
+    )
+    assert not hopeless[0].exact and hopeless[0].reason.startswith("polish: not converged")

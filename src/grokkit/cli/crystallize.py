@@ -36,8 +36,8 @@ def crystallize(
     method: Annotated[
         str,
         typer.Option(
-            help="Round; or fix slot scales and round; or polish, fix the basis and round.",
-            metavar="[plain|scaled|full]",
+            help="Round; or fix slot scales and round; or polish, fix the basis and round; or polish, find rationals.",
+            metavar="[plain|scaled|full|rational]",
         ),
     ] = "full",
     seed: Annotated[int, typer.Option(help="Seed of the restarts.", metavar="N", min=0)] = 0,

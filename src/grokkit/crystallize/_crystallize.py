@@ -18,8 +18,9 @@ from grokkit.crystallize._gauge import (
     pivot_scales,
     sparsify,
 )
-from grokkit.crystallize._polish import polish
+from grokkit.crystallize._polish import Polish, polish
 from grokkit.crystallize._problem import Factors, Problem, squared
+from grokkit.crystallize._rationalize import rationalize
 from grokkit.crystallize._rounding import SOLVED, round_progressively
 from grokkit.scheme import (
     TERNARY,
@@ -36,7 +37,7 @@ from grokkit.scheme import (
 )
 
 Matrix = tuple[tuple[float, ...], ...]
-METHODS: Final = ("plain", "scaled", "full")
+METHODS: Final = ("plain", "scaled", "full", "rational")
 CONVERGED: Final = 1e-6
 """Mean squared error (unit Gaussian operands) below which a network counts as having learned the map."""
 CHUNK: Final = 256
@@ -64,14 +65,14 @@ class Path:
     """Ridge cycles after the first descent; 0 if the descent sufficed."""
     polish_moved: float | None = None
     """How far polishing moved the factors: norm of the change over their norm, slots balanced."""
-    gauge: Literal["none", "scales", "frame", "sparse"] = "none"
+    gauge: Literal["none", "scales", "frame", "sparse", "thinned"] = "none"
     """What fixed the gauge in which the run became exact, or was last tried."""
     gauge_condition: float | None = None
     """Largest condition number of the sandwiching (P, Q, R) applied by a frame."""
     sandwich: tuple[Matrix, Matrix, Matrix] | None = None
     """The sandwiching (P, Q, R) from the trained network's basis to the scheme's, of determinant ±1."""
     rounds: int = 0
-    """Rounds of progressive rounding in the last try."""
+    """Rounds of progressive rounding in the last try, or choices of rational values in all."""
     tries: int = 0
     """Gauges tried."""
 
@@ -142,6 +143,8 @@ class _State:
     reason: str = ""
     values: np.ndarray | None = field(default=None)
     """Lattice values (slots × width) once rounding is exact in float64."""
+    scheme: Scheme | None = field(default=None)
+    """Instead of lattice values: a scheme with rational ones, proven already."""
 
 
 def crystallize(
@@ -169,13 +172,15 @@ def crystallize(
     method:
         ``"plain"``: clamp and round, the published protocol. ``"scaled"``: first fix the scale of each
         slot. ``"full"``: polish to a solution (Levenberg-Marquardt), fix the gauge through scaling and
-        sandwiching, round progressively; on failure start again from another gauge.
+        sandwiching, round progressively; on failure start again from another gauge. ``"rational"``: polish, make as
+        many exact zeros as the equations admit, and choose rational values for the rest, without a lattice: for maps
+        that need denominators such as 3, and formats beyond some <3,3,3>.
     lattice:
-        Allowed coefficients, dyadic rationals.
+        Allowed coefficients, dyadic rationals. Not used by ``"rational"``.
     seed:
         Run i draws its randomness from (seed, i) alone, so that its result depends on no other run.
     tries:
-        Gauges tried by ``"full"`` before it gives up.
+        Gauges tried by ``"full"`` and ``"rational"`` before they give up.
     progress:
         Called with the number of runs just finished.
 
@@ -202,6 +207,8 @@ def crystallize(
             states = _initial(problem, chunk, lattice)
             if method == "full":
                 _full(problem, chunk, lattice, generators, states, tries)
+            elif method == "rational":
+                _rational(problem, chunk, generators, states, tries)
             else:
                 _round_once(problem, chunk, lattice, states, scaled=method == "scaled")
             for i in np.flatnonzero(diverged[start : start + together]):
@@ -315,14 +322,23 @@ def _full(
     _polish_and_fix(problem, x[rest], lattice, [generators[i] for i in rest], [states[i] for i in rest], tries)
 
 
-def _polish_and_fix(
-    problem: Problem,
-    x: Factors,
-    lattice: Sequence[float],
-    generators: list[np.random.Generator],
-    states: list[_State],
-    tries: int,
+def _rational(
+    problem: Problem, x: Factors, generators: list[np.random.Generator], states: list[_State], tries: int
 ) -> None:
+    """Polish, then make each solution rational on its own."""
+    polished = _polish(problem, x, generators, states)
+    for run in np.flatnonzero(polished.solved):
+        result = rationalize(problem, polished.x[run], generators[run], prefer="ternary", gauges=tries)
+        state = states[run]
+        state.path = replace(state.path, gauge="thinned", rounds=result.pins, tries=result.gauges)
+        state.scheme = result.scheme
+        if result.scheme is None:
+            left = f", {result.nonzeros} entries not zero" if result.nonzeros is not None else ""
+            state.reason = f"{result.stage}: no exact rationals in {result.gauges} gauges{left}"
+
+
+def _polish(problem: Problem, x: Factors, generators: list[np.random.Generator], states: list[_State]) -> Polish:
+    """Polished factors, and what that took in the states."""
     polished = polish(problem, x, generators)
     for run, state in enumerate(states):
         state.reason = ""
@@ -334,6 +350,18 @@ def _polish_and_fix(
         )
         if not polished.solved[run]:
             state.reason = f"polish: not converged, mean squared error {state.path.mse_after_polish:.3g}"
+    return polished
+
+
+def _polish_and_fix(
+    problem: Problem,
+    x: Factors,
+    lattice: Sequence[float],
+    generators: list[np.random.Generator],
+    states: list[_State],
+    tries: int,
+) -> None:
+    polished = _polish(problem, x, generators, states)
     open_runs = np.flatnonzero(polished.solved)
     for attempt_gauge in (_try_scales, _try_frames):
         open_runs = open_runs[~attempt_gauge(problem, polished.x, open_runs, lattice, states)]
@@ -427,6 +455,9 @@ def _try_sparse(
 
 def _prove(problem: Problem, run: int, state: _State, provenance: Provenance) -> CrystallizedRun:
     """Exact scheme and certificate from lattice values, or the reason why there is none."""
+    if state.scheme is not None:
+        scheme = state.scheme.with_provenance(provenance)
+        return CrystallizedRun(run, scheme, verify(scheme), "", state.path)
     if state.values is None:
         return CrystallizedRun(run, None, None, state.reason, state.path)
     parts = problem.split(state.values)

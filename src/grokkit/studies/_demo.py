@@ -10,7 +10,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from grokkit.crystallize import METHODS, Crystallization, CrystallizedRun, Path, crystallize
+from grokkit.crystallize import Crystallization, CrystallizedRun, Path, crystallize
 from grokkit.execution import recursive_product
 from grokkit.scheme import (
     Certificate,
@@ -28,6 +28,7 @@ from grokkit.studies._expansion_tables import ExpansionRow, expansion_table
 from grokkit.studies._statistics import Median, Proportion
 from grokkit.training import Population, TrainConfig, train, untrained
 
+METHODS: Final = ("plain", "scaled", "full")
 ODD_SHAPE: Final = (301, 257, 199)
 Bar = Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]
 
