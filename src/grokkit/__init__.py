@@ -16,7 +16,7 @@ from grokkit._version import __version__
 
 if TYPE_CHECKING:
     from grokkit.crystallize import Crystallization, crystallize
-    from grokkit.execution import FastArray, Plan, asfast, matmul, plan
+    from grokkit.execution import FastArray, Plan, asfast, convolve, matmul, plan
     from grokkit.scheme import (
         Certificate,
         Construction,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         improve,
         invariants,
         load,
+        parse_target,
         reduce_additions,
         rescaled,
         restricted,
@@ -83,6 +84,7 @@ _HOMES = {
         "improve",
         "invariants",
         "load",
+        "parse_target",
         "reduce_additions",
         "rescaled",
         "restricted",
@@ -95,7 +97,7 @@ _HOMES = {
     ),
     "grokkit.scheme.catalog": ("catalog",),
     "grokkit.crystallize": ("Crystallization", "crystallize"),
-    "grokkit.execution": ("FastArray", "Plan", "asfast", "matmul", "plan"),
+    "grokkit.execution": ("FastArray", "Plan", "asfast", "convolve", "matmul", "plan"),
     "grokkit.search": ("SearchResult", "find_scheme", "lift"),
     "grokkit.studies": ("discover_expansion_operator",),
     "grokkit.training": ("Population", "TrainConfig", "load_population", "train"),
@@ -129,6 +131,7 @@ __all__ = [
     "canonical",
     "catalog",
     "compose",
+    "convolve",
     "crystallize",
     "direct_sum",
     "discover_expansion_operator",
@@ -142,6 +145,7 @@ __all__ = [
     "load",
     "load_population",
     "matmul",
+    "parse_target",
     "plan",
     "reduce_additions",
     "rescaled",

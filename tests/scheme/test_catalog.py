@@ -4,8 +4,10 @@ import sys
 import pytest
 from hypothesis import given
 
+from bilinear import KARATSUBA
 from grokkit.scheme import (
     InvalidInput,
+    MatrixProduct,
     Refuted,
     Scheme,
     additions,
@@ -13,12 +15,15 @@ from grokkit.scheme import (
     equivalent,
     frobenius_growth,
     growth_factor,
+    parse_target,
     reduce_additions,
     verify,
 )
 from grokkit.scheme.catalog import TEXTBOOK, catalog, entries, standard
 from independent import independent_check
 from strategies import formats
+
+STRASSEN = catalog["strassen"]
 
 
 def test_every_stored_scheme_is_proven():
@@ -35,7 +40,9 @@ def test_what_the_table_says_of_a_found_scheme_is_so(name):
     certificate = verify(scheme)
     assert independent_check(scheme)
     assert (entry.ring, entry.ternary, entry.digest) == (str(scheme.ring), scheme.ternary, certificate.digest)
-    assert entry.key == f"{'x'.join(map(str, scheme.target.format))}:{scheme.rank}"
+    assert parse_target(entry.key.rpartition(":")[0]) == scheme.target
+    assert entry.key.rpartition(":")[2] == str(scheme.rank)
+    assert catalog[entry.key].target == scheme.target
     assert name.startswith(entry.key.replace(":", "-"))
     assert entry.growth == growth_factor(scheme)
     assert entry.frobenius == pytest.approx(frobenius_growth(scheme), abs=1e-4)
@@ -51,8 +58,9 @@ def test_what_the_table_says_of_a_found_scheme_is_so(name):
 def test_every_small_format_is_there_at_the_best_rank_that_was_found():
     best = {}
     for entry in entries().values():
-        form, rank = entry.key.split(":")
-        best[form] = min(best.get(form, 10**9), int(rank))
+        form, _, rank = entry.key.rpartition(":")
+        if isinstance(parse_target(form), MatrixProduct):
+            best[form] = min(best.get(form, 10**9), int(rank))
     small = itertools.combinations_with_replacement((2, 3, 4), 3)
     assert {"x".join(map(str, form)) for form in small} <= best.keys()
     for form, rank in best.items():
@@ -126,6 +134,18 @@ def test_best_by_additions_or_growth():
         InvalidInput, match="by 'taste' is not understood; use rank, additions, growth, frobenius, speed"
     ):
         catalog.best("2x2x2", by="taste")
+
+
+def test_schemes_of_other_targets_are_found_by_key_and_rank(monkeypatch):
+    """A table with a scheme for polynomials beside those of formats."""
+    module = sys.modules["grokkit.scheme.catalog"]
+    keys = {"strassen": "2x2x2:7", "thrice": "poly:2:3"}
+    monkeypatch.setattr(module, "_keys", lambda: keys)
+    monkeypatch.setattr(module, "_stored", {"strassen": STRASSEN, "thrice": KARATSUBA}.__getitem__)
+    assert catalog["poly:2:3"] == catalog["thrice"] == catalog.best("poly:2") == KARATSUBA
+    assert catalog["poly:2:4"].rank == catalog.best("toeplitz:2").rank == 4
+    assert catalog.best("2x2x2") == STRASSEN
+    assert catalog.construct("2x2x4").rank == 14
 
 
 def test_winograd_and_strassen_are_one_algorithm():

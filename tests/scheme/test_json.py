@@ -96,6 +96,8 @@ SPOILED = {
     "fractional rank": (lambda c: c.update(rank=7.0), "rank is 7.0"),
     "format that the factors do not fit": (lambda c: c.update(format=[2, 2, 3]), "but format and rank need"),
     "huge format": (lambda c: c.update(format=[10**9, 1, 1]), "format is 1000000000"),
+    "no format": (lambda c: c.pop("format"), "'target' .others.: neither is there, exactly one is needed"),
+    "format and target": (lambda c: c.update(target={"kind": "complex"}), "both are there, exactly one is needed"),
     "format of two numbers": (lambda c: c.update(format=[2, 2]), "three integers"),
     "format of strings": (lambda c: c.update(format=["2", "2", "2"]), "format is '2'"),
     "float coefficient": (lambda c: c["U"]["rows"][0].__setitem__(0, 1.0), r"U\[0\]\[0\] is 1.0"),
@@ -303,7 +305,7 @@ def test_what_cannot_be_written_is_said_with_path_and_reason(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_only_matrix_products_have_files():
+def test_targets_of_others_have_no_files():
     from grokkit.scheme import Target
 
     class Other(Target):
@@ -315,7 +317,7 @@ def test_only_matrix_products_have_files():
         def to_json(self):
             return {"kind": "other"}
 
-    with pytest.raises(InvalidInput, match="only schemes for matrix products"):
+    with pytest.raises(InvalidInput, match="its target Other has no form in scheme files"):
         dumps(Scheme(Other(), [[1]], [[1]], [[1]]))
 
 

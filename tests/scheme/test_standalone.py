@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import grokkit.scheme.verify_standalone as standalone
+from bilinear import GAUSS, KNOWN, any_schemes_of, other_targets, scaled
 from grokkit.scheme import (
     InvalidInput,
     Refuted,
@@ -22,6 +23,7 @@ from grokkit.scheme import (
     expand,
     read_scheme,
     sandwiched,
+    standard_scheme,
     verify,
 )
 from grokkit.scheme.catalog import catalog, standard
@@ -60,7 +62,7 @@ def test_it_imports_only_the_standard_library():
 
 
 def test_it_is_short_enough_to_read():
-    assert len(PROGRAM.read_text().splitlines()) <= 215
+    assert len(PROGRAM.read_text().splitlines()) <= 235
 
 
 def library_verdict(path):
@@ -109,10 +111,45 @@ def test_it_agrees_on_wrong_schemes(tmp_path_factory, scheme):
     assert agree(tmp_path_factory.mktemp("any"), dumps(scheme))[0] < 2
 
 
+@settings(max_examples=50)
+@given(any_schemes_of())
+def test_it_agrees_on_other_targets(tmp_path_factory, scheme):
+    assert agree(tmp_path_factory.mktemp("other"), dumps(scheme))[0] < 2
+
+
+@settings(max_examples=25)
+@given(other_targets.flatmap(lambda target: scaled(standard_scheme(target))))
+def test_it_agrees_on_exact_schemes_of_other_targets(tmp_path_factory, scheme):
+    text = dumps(scheme, verify(scheme))
+    assert agree(tmp_path_factory.mktemp("exact"), text) == (0, scheme.digest)
+
+
+def test_the_program_on_other_targets(tmp_path):
+    for name, scheme in KNOWN.items():
+        (tmp_path / f"{name}.json").write_text(dumps(scheme, verify(scheme)))
+    done = run(*(tmp_path / f"{name}.json" for name in KNOWN))
+    assert done.returncode == 0
+    assert all(scheme.digest in done.stdout for scheme in KNOWN.values())
+    assert "exact: <kind:polynomial,terms:[2,2];3> over Z" in done.stdout
+    w = GAUSS.W.copy()
+    w[0, 2] = 1
+    (tmp_path / "wrong.json").write_text(dumps(Scheme(GAUSS.target, GAUSS.U, GAUSS.V, w)))
+    done = run(tmp_path / "wrong.json")
+    assert done.returncode == 1
+    assert "refuted: <kind:complex;3> over Z: 2 entries are wrong, the first at (1, 0, 0)" in done.stdout
+
+
 def one(**changes):
     """<1,1,1;1> with 5 · 7 · 9 for 1, so that it is exact only if it is not really checked."""
     factors = {name: {"denominator": 1, "rows": [[x]]} for name, x in zip("UVW", (5, 7, 9), strict=True)}
     return {"grokkit": "scheme", "version": 1, "format": [1, 1, 1], "rank": 1, "ring": "Z"} | factors | changes
+
+
+def flat(target):
+    """A file of one product for another target."""
+    content = one(target=target, **UNIT)
+    del content["format"]
+    return content
 
 
 EMPTY = {"denominator": 1, "rows": []}
@@ -139,6 +176,28 @@ FOOLING = {
     "provenance null": one(provenance=None, **UNIT),
     "provenance deep": one(provenance={"configuration": {"a": json.loads("[" * 64 + "]" * 64)}}, **UNIT),
     "provenance infinite": one(provenance={"configuration": {"a": float("inf")}}, **UNIT),
+    "format and target": one(target={"kind": "cyclic", "length": 1}, **UNIT),
+    "target true": flat(True),
+    "target without a kind": flat({"length": 1}),
+    "kind 1": flat({"kind": 1}),
+    "kind list": flat({"kind": ["cyclic"]}),
+    "kind unknown": flat({"kind": "matrix"}),
+    "kind in capitals": flat({"kind": "Cyclic", "length": 1}),
+    "length missing": flat({"kind": "cyclic"}),
+    "length list": flat({"kind": "cyclic", "length": [1]}),
+    "length true": flat({"kind": "cyclic", "length": True}),
+    "length 0": flat({"kind": "cyclic", "length": 0}),
+    "length 1.0": flat({"kind": "cyclic", "length": 1.0}),
+    "length large": flat({"kind": "cyclic", "length": 2**16 + 1}),
+    "terms a number": flat({"kind": "polynomial", "terms": 1}),
+    "terms three": flat({"kind": "polynomial", "terms": [1, 1, 1]}),
+    "terms one": flat({"kind": "polynomial", "terms": [1]}),
+    "terms of another": flat({"kind": "polynomial", "shape": [1, 1]}),
+    "more than terms": flat({"kind": "polynomial", "terms": [1, 1], "length": 1}),
+    "shape text": flat({"kind": "toeplitz", "shape": "11"}),
+    "complex of a size": flat({"kind": "complex", "length": 2}),
+    "complex with an empty key": flat({"kind": "complex", "": 2}),
+    "complex of other widths": flat({"kind": "complex"}),
     "not an object": [one()],
     "true for one": one(**UNIT | {"U": {"denominator": 1, "rows": [[True]]}}),
     "fraction over Z": one(**UNIT | {"U": {"denominator": 2, "rows": [[1]]}}),
@@ -184,17 +243,22 @@ odd = st.sampled_from(
             {},
             [2, 2, 2],
             [1, 4, 1],
+            [2, 2],
         ),
+        *("polynomial", "cyclic", "toeplitz", "complex", "quaternion", {"kind": "complex"}),
         *("Z", "Q", "GF(2)", "GF(3)", "GF(4)", "GF(5)", "GF(2147483647)", "GF(4294967291)", "gf(2)"),
     ]
 ).map(copy.deepcopy)  # lists are mutated further on
+
+
+ADDED = ("extra", "ternary", "provenance", "seed", "format", "target", "length")
 
 
 @settings(max_examples=300)
 @given(data=st.data())
 def test_it_agrees_on_mutated_files(tmp_path_factory, data):
     """Replace, drop, add or multiply anything anywhere in a file: one verdict."""
-    base = data.draw(st.sampled_from([catalog["strassen"], HALVES, standard(1, 2, 1), MODULAR]))
+    base = data.draw(st.sampled_from([catalog["strassen"], HALVES, standard(1, 2, 1), MODULAR, *KNOWN.values()]))
     certified = data.draw(st.booleans())
     content = json.loads(dumps(base, verify(base) if certified else None))
     for _ in range(data.draw(st.integers(1, 2))):
@@ -211,7 +275,7 @@ def test_it_agrees_on_mutated_files(tmp_path_factory, data):
                 elif kind == "drop":
                     del place[key]
                 elif isinstance(place, dict):
-                    place[data.draw(st.sampled_from(["extra", "ternary", "provenance", "seed"]))] = data.draw(odd)
+                    place[data.draw(st.sampled_from(ADDED))] = data.draw(odd)
                 else:
                     place.append(data.draw(odd))
                 break

@@ -1,6 +1,7 @@
 """A verified scheme, executed: plans, the native product, and the NumPy reference recursion."""
 
 from grokkit.execution._array import FastArray, asfast
+from grokkit.execution._convolve import convolve
 from grokkit.execution._matmul import matmul
 from grokkit.execution._plan import SMALLEST_PRODUCT, Plan, plan
 from grokkit.execution._profile import Profile, current_profile
@@ -14,6 +15,7 @@ __all__ = [
     "Plan",
     "Profile",
     "asfast",
+    "convolve",
     "current_profile",
     "full_depth",
     "matmul",

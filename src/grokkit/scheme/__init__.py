@@ -22,12 +22,20 @@ from grokkit.scheme._lattice import TERNARY, lattice_distance, nearest
 from grokkit.scheme._orbit import improve
 from grokkit.scheme._pictures import svg_picture, text_picture
 from grokkit.scheme._program import LinearProgram, Program
+from grokkit.scheme._read_target import parse_target
 from grokkit.scheme._reduction import reduce_additions
 from grokkit.scheme._ring import Q, Qi, Ring, Z
 from grokkit.scheme._scheme import Provenance, Scheme
-from grokkit.scheme._standard import standard
+from grokkit.scheme._standard import standard, standard_scheme
 from grokkit.scheme._symmetry import rescaled, rotated, sandwiched, symmetric_forms, transposed, with_format
 from grokkit.scheme._target import MatrixProduct, Target
+from grokkit.scheme._targets import (
+    ComplexProduct,
+    CyclicConvolution,
+    PolynomialProduct,
+    QuaternionProduct,
+    ToeplitzProduct,
+)
 from grokkit.scheme._verify import Certificate, Refuted, rational_text, verify
 from grokkit.scheme._weights import Weights, find_factors, read_npz, read_weights
 from grokkit.scheme.formats import Reading, SchemeFile, holds_weights, load, save, save_program
@@ -37,7 +45,9 @@ __all__ = [
     "Additions",
     "AlternativeBasis",
     "Certificate",
+    "ComplexProduct",
     "Construction",
+    "CyclicConvolution",
     "Equivalence",
     "ErrorBound",
     "Gaussian",
@@ -47,16 +57,19 @@ __all__ = [
     "LinearProgram",
     "MatrixProduct",
     "MissingExtra",
+    "PolynomialProduct",
     "Program",
     "Provenance",
     "Q",
     "Qi",
+    "QuaternionProduct",
     "Reading",
     "Refuted",
     "Ring",
     "Scheme",
     "SchemeFile",
     "Target",
+    "ToeplitzProduct",
     "Undecided",
     "UnreadableFile",
     "Weights",
@@ -87,6 +100,7 @@ __all__ = [
     "load",
     "nearest",
     "need_extra",
+    "parse_target",
     "plans",
     "rational_text",
     "read_bytes",
@@ -103,6 +117,7 @@ __all__ = [
     "scalings",
     "stabilizer",
     "standard",
+    "standard_scheme",
     "svg_picture",
     "symmetric_forms",
     "text_picture",

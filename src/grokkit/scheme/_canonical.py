@@ -50,6 +50,8 @@ def canonical(scheme: Scheme, group: str = "slots") -> Scheme | Undecided:
         return Undecided(f"ring {scheme.ring}; canonical forms are made over Z, Q and GF(p)")
     if group == "slots":
         return _built(scheme, _slots(scheme))
+    if not isinstance(scheme.target, MatrixProduct):
+        return Undecided(f"target {scheme.target.name}; bases are compared for matrix products only")
     if not scheme.ring.rational:
         return Undecided(f"ring {scheme.ring}; bases are compared over Q only")
     forms = [scheme]

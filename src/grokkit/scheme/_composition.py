@@ -27,7 +27,7 @@ def direct_sum(a: Scheme, b: Scheme, axis: str) -> Scheme:
     >>> direct_sum(catalog["strassen"], standard(2, 2, 1), "p").name
     '<2,2,3;11>'
     """
-    first, second = format_of(a), format_of(b)
+    first, second = format_of(a, "a direct sum"), format_of(b, "a direct sum")
     at = AXES.find(axis)
     if at < 0 or len(axis) != 1:
         raise InvalidInput(f"axis {axis!r} is not known; use n, m or p")
@@ -75,7 +75,7 @@ def restricted(scheme: Scheme, n: Sequence[int], m: Sequence[int], p: Sequence[i
     >>> restricted(catalog["strassen"], [0, 1], [0, 1], [0]).name
     '<2,2,1;4>'
     """
-    form = format_of(scheme)
+    form = format_of(scheme, "restriction")
     kept = [list(n), list(m), list(p)]
     for letter, size, indices in zip(AXES, form, kept, strict=True):
         if not indices or len(set(indices)) < len(indices) or not all(0 <= i < size for i in indices):
@@ -103,7 +103,7 @@ def extended(scheme: Scheme, n: int, m: int, p: int) -> Scheme:
     '<3,3,3;26>'
     """
     goal = MatrixProduct(n, m, p).format
-    if any(wanted < have for wanted, have in zip(goal, format_of(scheme), strict=True)):
+    if any(wanted < have for wanted, have in zip(goal, format_of(scheme, "extension"), strict=True)):
         raise InvalidInput(f"{scheme.name} cannot be extended to <{n},{m},{p}>, which is smaller in a side")
     result = scheme
     for at in range(3):

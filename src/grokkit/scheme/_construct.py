@@ -153,7 +153,7 @@ def plans(schemes: Iterable[Scheme], ring: str = "Q", limit: int = MAX_SIDE) -> 
     waiting = [scheme for scheme in schemes if _admitted(scheme, ring, over)]
     while waiting:
         scheme = waiting.pop()
-        form = _sorted(format_of(scheme))
+        form = _sorted(format_of(scheme, "a construction"))
         if form not in best or scheme.rank < best[form].rank:
             if form in best:
                 best[form] = Construction(form, scheme.rank, "scheme", scheme=scheme, ring=over)

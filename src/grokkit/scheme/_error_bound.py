@@ -79,7 +79,7 @@ def composed_error_bound(
     leaf, depth, growth, total = max(_whole("inner", inner), 1), _whole("further", further), Fraction(1), 0
     for scheme, count in steps:
         if not isinstance(scheme.target, MatrixProduct):
-            raise InvalidInput(f"{scheme.name}: error bounds are for matrix products")
+            raise InvalidInput(f"{scheme.name}: error bounds are for schemes of matrix products only")
         if scheme.ring.complex:
             raise InvalidInput(f"{scheme.name}: schemes over {scheme.ring} are not executed and have no error bound")
         levels = _whole("levels", count)

@@ -14,7 +14,7 @@ from grokkit.scheme._errors import InvalidInput
 from grokkit.scheme._ring import MAX_CHARACTERISTIC, is_prime
 from grokkit.scheme._scheme import Scheme
 from grokkit.scheme._symmetry import slot_matrices
-from grokkit.scheme._target import MatrixProduct
+from grokkit.scheme._target import MatrixProduct, Target
 
 PRIME: Final = 2**22 - 3
 """The Jacobian's rank is computed modulo this prime; it can only be too small there, with odds of some 10⁻⁶."""
@@ -32,19 +32,22 @@ class Invariants:
     Attributes
     ----------
     ranks:
-        How often each triple of matrix ranks (of u, v, w) occurs among the slots, sorted.
+        How often each triple of matrix ranks (of u, v, w) occurs among the slots, sorted. For targets other than
+        matrix products vectors have rank 1, or 0 where they are zero.
     parameters:
-        Entries of U, V and W: r (nm + mp + np).
+        Entries of U, V and W: for matrix products r (nm + mp + np).
     jacobian_rank:
         Rank of the derivative of all tensor equations at the scheme.
     gauge:
-        Dimension of the orbit's group: 2 r scalings and (n² − 1) + (m² − 1) + (p² − 1) from PGL(n) × PGL(m) × PGL(p).
+        Dimension of the orbit's group: 2 r scalings and the target's own `symmetry_dimension`, for matrix products
+        (n² − 1) + (m² − 1) + (p² − 1) from PGL(n) × PGL(m) × PGL(p).
     excess:
         parameters − jacobian_rank − gauge. At 0 the solutions near the scheme are its orbit and nothing else: it is
         isolated up to gauge. Above, it bounds the dimension of a family from above. (Below 0 the group acts with a
         stabilizer of positive dimension.)
     stabilizer:
-        Order of the group of sandwichings over Q that map the scheme to itself; None where it is not decided.
+        Order of the group of sandwichings over Q that map the scheme to itself; None where it is not decided, and for
+        targets other than matrix products.
     """
 
     ranks: tuple[tuple[tuple[int, int, int], int], ...]
@@ -64,7 +67,7 @@ class Invariants:
 
 
 def invariants(scheme: Scheme) -> Invariants:
-    """Ranks, Jacobian and stabilizer of a scheme for a matrix product.
+    """Ranks, Jacobian, gauge and, for matrix products, stabilizer of a scheme.
 
     For <2,2,2;7>: 84 parameters, Jacobian rank 61, so 23 dimensions of first-order deformations; 14 scalings and 9
     from PGL(2)³ account for all of them, so near Strassen's scheme there are only its own gauge copies, as de Groote
@@ -76,33 +79,65 @@ def invariants(scheme: Scheme) -> Invariants:
     >>> found.parameters, found.jacobian_rank, found.gauge, found.excess, found.stabilizer
     (84, 61, 23, 0, 6)
     """
-    if not isinstance(scheme.target, MatrixProduct):
-        raise InvalidInput(f"{scheme.name}: invariants are computed for schemes of matrix products")
     if scheme.ring.complex:
         raise InvalidInput(f"{scheme.name}: invariants over {scheme.ring} are not computed")
-    n, m, p = scheme.target.format
     derivative = jacobian_rank(scheme)  # first: it declines large schemes
-    sides = slot_matrices(scheme)
-    if scheme.ring.characteristic:
-        ranks = [
-            (_rank_modulo(np.array(a), q), _rank_modulo(np.array(b), q), _rank_modulo(np.array(c), q))
-            for q in (scheme.ring.characteristic,)
-            for a, b, c in zip(*(_integers(side) for side in sides), strict=True)
-        ]
-    else:
-        ranks = [(exact.rank(a), exact.rank(b), exact.rank(c)) for a, b, c in zip(*sides, strict=True)]
     group = stabilizer(scheme)
     return Invariants(
-        tuple(sorted(Counter(ranks).items())),
+        tuple(sorted(Counter(_slot_ranks(scheme)).items())),
         scheme.rank * sum(scheme.target.shape),
         derivative,
-        2 * scheme.rank + n * n + m * m + p * p - 3,
+        2 * scheme.rank + symmetry_dimension(scheme.target, scheme.ring.characteristic),
         None if isinstance(group, Undecided) else len(group),
     )
 
 
+def _slot_ranks(scheme: Scheme) -> list[tuple[int, int, int]]:
+    if not isinstance(scheme.target, MatrixProduct):
+        nonzero = ((x != 0).any(axis=1).tolist() for x in (scheme.U, scheme.V, scheme.W.T))
+        return [(int(a), int(b), int(c)) for a, b, c in zip(*nonzero, strict=True)]
+    sides = slot_matrices(scheme)
+    if scheme.ring.characteristic:
+        return [
+            (_rank_modulo(np.array(a), q), _rank_modulo(np.array(b), q), _rank_modulo(np.array(c), q))
+            for q in (scheme.ring.characteristic,)
+            for a, b, c in zip(*(_integers(side) for side in sides), strict=True)
+        ]
+    return [(exact.rank(a), exact.rank(b), exact.rank(c)) for a, b, c in zip(*sides, strict=True)]
+
+
 def _integers(side: list[exact.Matrix]) -> list[list[list[int]]]:
     return [[[int(value) for value in row] for row in matrix] for matrix in side]
+
+
+def symmetry_dimension(target: Target, characteristic: int = 0) -> int:
+    """Dimension of the group of changes of basis of a, b and c that keep a target, less the 2 that only scale slots.
+
+    For matrix products it is n² + m² + p² − 3 (de Groote 1978). For others it is that of the Lie algebra, all (X, Y, Z)
+    with X·T + Y·T + Z·T = 0 for the tensor T: its linear equations are eliminated modulo 2²² − 3, or over GF(p).
+    Scalings of a, b and c by λ, μ and ν with λμν = 1 lie in it and are scalings of all slots. The target has to use
+    all of its three spaces, as every target here does.
+
+    >>> from grokkit.scheme import PolynomialProduct, QuaternionProduct
+    >>> symmetry_dimension(PolynomialProduct(2)), symmetry_dimension(QuaternionProduct())
+    (3, 9)
+    """
+    if isinstance(target, MatrixProduct):
+        return sum(side * side - 1 for side in target.format)
+    a, b, c = target.shape
+    unknowns = a * a + b * b + c * c
+    if unknowns * a * b * c > MAX_JACOBIAN:
+        raise InvalidInput(f"{target.name}: the equations of its symmetries have more entries than are eliminated")
+    tensor = target.tensor()
+    rows = []
+    for axis, size in enumerate(target.shape):
+        layers = np.moveaxis(tensor, axis, 0)
+        for source in range(size):
+            for place in range(size):
+                moved = np.zeros_like(layers)
+                moved[place] = layers[source]
+                rows.append(np.moveaxis(moved, 0, axis).ravel())
+    return unknowns - _rank_modulo(np.array(rows), characteristic or PRIME) - 2
 
 
 def jacobian_rank(scheme: Scheme) -> int:

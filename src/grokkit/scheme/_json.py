@@ -9,24 +9,28 @@ from typing import Any, Final
 from grokkit.scheme._errors import InvalidInput, UnreadableFile
 from grokkit.scheme._files import MAX_JSON_BYTES, oversized, parse_json, read_bytes, short, write_atomically
 from grokkit.scheme._gaussian import simple
+from grokkit.scheme._read_target import target_from_json
 from grokkit.scheme._ring import Ring
 from grokkit.scheme._scheme import SIDES, Provenance, Scheme
-from grokkit.scheme._target import MAX_DIMENSION, MatrixProduct
+from grokkit.scheme._target import MAX_DIMENSION, MatrixProduct, Target
+from grokkit.scheme._targets import FlatTarget
 from grokkit.scheme._verify import Certificate, verify
 
 FORMAT_VERSION: Final = 1
-_REQUIRED: Final = {"U", "V", "W", "format", "grokkit", "rank", "ring", "version"}
+_REQUIRED: Final = {"U", "V", "W", "grokkit", "rank", "ring", "version"}
 _OPTIONAL: Final = {"certificate", "provenance", "ternary"}
+_TARGETS: Final = {"format", "target"}
+"""A file has exactly one of these keys."""
 
 
 def dumps(scheme: Scheme, certificate: Certificate | None = None) -> str:
     """The text of a scheme file. Same scheme, provenance and certificate: same text.
 
-    Raises `InvalidInput` if the certificate belongs to another scheme, and for targets other than matrix
-    products, which have no files.
+    Raises `InvalidInput` if the certificate belongs to another scheme, and for a target that `read_scheme` does not
+    know.
     """
-    if not isinstance(scheme.target, MatrixProduct):
-        raise InvalidInput(f"{scheme.name}: only schemes for matrix products have a file format")
+    if not isinstance(scheme.target, MatrixProduct | FlatTarget):
+        raise InvalidInput(f"{scheme.name}: its target {type(scheme.target).__name__} has no form in scheme files")
     if certificate is not None and certificate.digest != scheme.digest:
         raise InvalidInput("the certificate belongs to another scheme; call verify on this one")
     content = scheme.identity_json() | {
@@ -43,10 +47,10 @@ def dumps(scheme: Scheme, certificate: Certificate | None = None) -> str:
         if key in SIDES:
             rows = ",\n".join("      " + json.dumps(row) for row in content[key]["rows"])
             body = f'{{\n    "denominator": {content[key]["denominator"]},\n    "rows": [\n{rows}\n    ]\n  }}'
-        elif isinstance(content[key], dict):
+        elif isinstance(content[key], dict) and key != "target":
             body = json.dumps(content[key], sort_keys=True, indent=2, allow_nan=False).replace("\n", "\n  ")
         else:
-            body = json.dumps(content[key])
+            body = json.dumps(content[key], sort_keys=True)
         lines.append(f'  "{key}": {body}')
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
@@ -75,7 +79,7 @@ def scheme_in(content: Any, path: str | os.PathLike[str]) -> tuple[Scheme, dict[
     if type(version) is not int or version != FORMAT_VERSION:
         raise UnreadableFile(f"{path}: file version {short(version)}; this grokkit reads version {FORMAT_VERSION}")
     try:
-        _check_keys(content, _REQUIRED, _OPTIONAL)
+        _check_keys(content, _REQUIRED, _OPTIONAL | _TARGETS)
         claimed = content.get("certificate")
         if "certificate" in content and not isinstance(claimed, dict):
             raise InvalidInput(f"certificate is {short(claimed)}, not an object")
@@ -106,10 +110,10 @@ def check_claim(claimed: dict[str, Any], proven: dict[str, Any], path: str | os.
         if key == "version":
             if not isinstance(found, str):
                 raise UnreadableFile(f"{path}: certificate: version is {short(found)}; a string is needed")
-        elif json.dumps(found) != json.dumps(value):  # as text: 7, 7.0 and true differ
+        elif json.dumps(found, sort_keys=True) != json.dumps(value, sort_keys=True):  # as text: 7, 7.0 and true differ
             raise UnreadableFile(
                 f"{path}: the certificate does not belong to this scheme: "
-                f"{key} is {short(found)}, proven {value if isinstance(value, list) else short(value)}"
+                f"{key} is {short(found)}, proven {value if isinstance(value, list | dict) else short(value)}"
             )
 
 
@@ -130,7 +134,9 @@ def _integer(value: Any, what: str, low: int, high: int) -> int:
     return value
 
 
-def _matrix(content: Any, name: str, rows: int, columns: int, complex_: bool) -> tuple[list[list[Any]], int]:
+def _matrix(
+    content: Any, name: str, rows: int, columns: int, complex_: bool, fitted: str
+) -> tuple[list[list[Any]], int]:
     if not isinstance(content, dict) or content.keys() != {"denominator", "rows"}:
         raise InvalidInput(f'{name} must be an object with "denominator" and "rows"')
     denominator = content["denominator"]
@@ -139,11 +145,11 @@ def _matrix(content: Any, name: str, rows: int, columns: int, complex_: bool) ->
     found = content["rows"]
     if not isinstance(found, list) or len(found) != rows:
         count = len(found) if isinstance(found, list) else short(found)
-        raise InvalidInput(f"{name}: {count} rows, but format and rank need {rows}")
+        raise InvalidInput(f"{name}: {count} rows, but {fitted} and rank need {rows}")
     for r, row in enumerate(found):
         if not isinstance(row, list) or len(row) != columns:
             count = len(row) if isinstance(row, list) else short(row)
-            raise InvalidInput(f"{name}: row {r} has {count} entries, but format and rank need {columns}")
+            raise InvalidInput(f"{name}: row {r} has {count} entries, but {fitted} and rank need {columns}")
         for c, value in enumerate(row):
             if complex_ and type(value) is list and len(value) == 2 and all(type(part) is int for part in value):
                 row[c] = simple(value[0], value[1])
@@ -152,18 +158,28 @@ def _matrix(content: Any, name: str, rows: int, columns: int, complex_: bool) ->
     return found, denominator
 
 
-def _scheme_from(content: dict[str, Any]) -> Scheme:
+def _target(content: dict[str, Any]) -> Target:
+    given = sorted(_TARGETS & content.keys())
+    if len(given) != 1:
+        found = "both are there" if given else "neither is there"
+        raise InvalidInput(f"keys 'format' (matrix products) and 'target' (others): {found}, exactly one is needed")
+    if given == ["target"]:
+        return target_from_json(content["target"])
     form = content["format"]
     if not isinstance(form, list) or len(form) != 3:
         raise InvalidInput(f"format is {short(form)}; three integers [n, m, p] are needed")
-    target = MatrixProduct(*(_integer(value, "format", 1, MAX_DIMENSION) for value in form))
+    return MatrixProduct(*(_integer(value, "format", 1, MAX_DIMENSION) for value in form))
+
+
+def _scheme_from(content: dict[str, Any]) -> Scheme:
+    target = _target(content)
     rank = _integer(content["rank"], "rank", 0, 2**31)
     if not isinstance(content["ring"], str):
         raise InvalidInput(f"ring is {short(content['ring'])}; a string is needed")
     ring = Ring.parse(content["ring"])
     a, b, c = target.shape
     matrices = [
-        _matrix(content[name], name, rows, columns, ring.complex)
+        _matrix(content[name], name, rows, columns, ring.complex, "format" if "format" in content else "target")
         for name, rows, columns in (("U", rank, a), ("V", rank, b), ("W", c, rank))
     ]
     scheme = Scheme(

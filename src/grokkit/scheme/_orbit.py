@@ -66,11 +66,12 @@ def improve(
         raise InvalidInput(f"{scheme.name}: bases are changed over Q, not over {scheme.ring}")
     if not 0 <= bits <= MAX_BITS:
         raise InvalidInput(f"bits is {bits}; 0 to {MAX_BITS} are possible")
+    form = format_of(scheme, "the search of an orbit")
     walk = _Walk(scheme, objective, seed, bits)
     generator = np.random.default_rng(seed)
     start = walk.cost
     best, best_cost = walk.bases, start
-    sides = [which for which, size in enumerate(format_of(scheme)) if size > 1 or lattice == "dyadic"]
+    sides = [which for which, size in enumerate(form) if size > 1 or lattice == "dyadic"]
     for step in range(steps if sides else 0):
         which = sides[int(generator.integers(len(sides)))]
         change = _elementary(len(walk.bases[which]), lattice, generator)

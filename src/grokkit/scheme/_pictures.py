@@ -8,9 +8,7 @@ from html import escape
 from typing import Any, Final
 
 from grokkit.scheme._errors import InvalidInput
-from grokkit.scheme._kronecker import format_of
 from grokkit.scheme._scheme import Scheme
-from grokkit.scheme._target import MatrixProduct
 
 CELL: Final = 12
 GAP: Final = 8
@@ -20,8 +18,8 @@ EMPTY: Final = "#eceef1"
 
 
 def slot_grids(scheme: Scheme) -> Iterator[tuple[list[list[Any]], ...]]:
-    """For each product its factors as matrices: A (n × m), B (m × p), C (n × p)."""
-    sides = MatrixProduct(*format_of(scheme)).sides()
+    """For each product its factors as matrices: A (n × m), B (m × p), C (n × p); rows for other targets."""
+    sides = scheme.target.sides()
     u, v, w = scheme.numbers()
     columns = [list(column) for column in zip(*w, strict=True)] if scheme.rank else []
     for rows in zip(u, v, columns, strict=True):
@@ -48,10 +46,9 @@ def text_picture(scheme: Scheme, width: int = 100) -> str:
     .+ .. +.
     .- ++ ..
     """
-    n, m, p = format_of(scheme)
-    height = max(n, m)
+    height = max(rows for rows, _ in scheme.target.sides())
     drawn = [_text_block(grids, height) for grids in slot_grids(scheme)]
-    wide = 2 * p + m + 2
+    wide = sum(columns for _, columns in scheme.target.sides()) + 2
     each = max(1, (width + 2) // (wide + 2))
     lines = []
     for start in range(0, len(drawn), each):
@@ -76,12 +73,12 @@ def _text_block(grids: tuple[list[list[Any]], ...], height: int) -> list[str]:
 
 def svg_picture(scheme: Scheme, columns: int = 6) -> str:
     """The products as an SVG drawing: blue is positive, red negative, depth of color the size of the coefficient."""
-    n, m, p = format_of(scheme)
+    sides = scheme.target.sides()
     if scheme.ring.complex:
         raise InvalidInput(f"{scheme.name}: complex coefficients are not drawn in color")
     grids = list(slot_grids(scheme))
     largest = max((abs(x) for slot in grids for grid in slot for row in grid for x in row), default=Fraction(1)) or 1
-    wide, high = (m + 2 * p) * CELL + 2 * GAP, max(n, m) * CELL
+    wide, high = sum(columns for _, columns in sides) * CELL + 2 * GAP, max(rows for rows, _ in sides) * CELL
     step_x, step_y = wide + 4 * GAP, high + 5 * GAP
     count = min(columns, max(len(grids), 1))
     parts = []

@@ -331,7 +331,7 @@ class Scheme:
     @property
     def name(self) -> str:
         """Target and rank, such as ``<2,2,2;7>``."""
-        return f"{self.target.name[:-1]};{self.rank}>"
+        return self.target.scheme_name(self.rank)
 
     def floats(
         self, dtype: Any = np.float64

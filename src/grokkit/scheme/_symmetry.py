@@ -19,7 +19,7 @@ from grokkit.scheme._target import MatrixProduct
 def slot_matrices(scheme: Scheme) -> tuple[list[Matrix], list[Matrix], list[Matrix]]:
     """For each slot the factor vectors as exact matrices: u (n × m), v (m × p), w (n × p)."""
     if not isinstance(scheme.target, MatrixProduct):
-        raise InvalidInput(f"{scheme.name}: sandwiching acts on schemes for matrix products")
+        raise InvalidInput(f"{scheme.name}: sandwiching is for schemes of matrix products only")
     result = []
     for side, (array, denominator) in enumerate(
         zip((scheme.U, scheme.V, scheme.W.T), scheme.denominators, strict=True)
@@ -91,7 +91,7 @@ def transposed(scheme: Scheme) -> Scheme:
     >>> transposed(standard(2, 3, 4)).name
     '<4,3,2;24>'
     """
-    n, m, p = format_of(scheme)
+    n, m, p = format_of(scheme, "transposition")
     du, dv, dw = scheme.denominators
     return Scheme(
         MatrixProduct(p, m, n),
@@ -111,7 +111,7 @@ def rotated(scheme: Scheme) -> Scheme:
     >>> rotated(standard(2, 3, 4)).name
     '<3,4,2;24>'
     """
-    n, m, p = format_of(scheme)
+    n, m, p = format_of(scheme, "rotation")
     du, dv, dw = scheme.denominators
     return Scheme(
         MatrixProduct(m, p, n),

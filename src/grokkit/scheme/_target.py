@@ -32,7 +32,8 @@ class Target(ABC):
 
     Subclasses fix how the three flattenings are indexed and named. The tensor itself is sparse:
     `entries` lists its nonzeros. Laws: `entries` is sorted by (i, j, k) and has no repeated index;
-    two targets are equal exactly if they describe the same map with the same naming.
+    two targets are equal exactly if they describe the same map with the same naming; `name` stands in
+    angle brackets, and `parse_target` reads it.
     """
 
     @property
@@ -62,6 +63,21 @@ class Target(ABC):
     @abstractmethod
     def name(self) -> str:
         """Short name, such as ``<2,2,2>``."""
+
+    @property
+    def description(self) -> str:
+        """What is computed, in words: ``the product of a 2 x 2 by a 2 x 2 matrix``."""
+        return self.name
+
+    def sides(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+        """(rows, columns) of a, b and c as they are drawn: one row each, but for matrices."""
+        a, b, c = self.shape
+        return (1, a), (1, b), (1, c)
+
+    @final
+    def scheme_name(self, rank: int) -> str:
+        """Name of a scheme for this target: ``<2,2,2;7>``."""
+        return f"{self.name[:-1]};{rank}>"
 
     @final
     def tensor(self) -> Int[np.ndarray, "a b c"]:
@@ -159,6 +175,10 @@ class MatrixProduct(Target):
     @property
     def name(self) -> str:
         return f"<{self.n},{self.m},{self.p}>"
+
+    @property
+    def description(self) -> str:
+        return f"the product of a {self.n} x {self.m} by a {self.m} x {self.p} matrix"
 
     def to_json(self) -> dict[str, Any]:
         return {"format": [self.n, self.m, self.p]}

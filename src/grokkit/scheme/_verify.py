@@ -69,7 +69,7 @@ class Certificate:
 
     def __repr__(self) -> str:
         return (
-            f"Certificate({self.target.name[:-1]};{self.rank}>, ring={self.ring}, ternary={self.ternary}, "
+            f"Certificate({self.target.scheme_name(self.rank)}, ring={self.ring}, ternary={self.ternary}, "
             f"equations={self.equations}, digest={self.digest[:12]})"
         )
 

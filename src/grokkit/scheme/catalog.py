@@ -21,11 +21,12 @@ from grokkit.scheme._counts import frobenius_growth, growth_factor
 from grokkit.scheme._errors import InvalidInput
 from grokkit.scheme._files import short
 from grokkit.scheme._json import load_own
+from grokkit.scheme._read_target import parse_target
 from grokkit.scheme._reduction import reduce_additions
 from grokkit.scheme._scheme import Scheme
-from grokkit.scheme._standard import standard
+from grokkit.scheme._standard import standard, standard_scheme
 from grokkit.scheme._symmetry import with_format
-from grokkit.scheme._target import MatrixProduct
+from grokkit.scheme._target import MatrixProduct, Target
 from grokkit.scheme._verify import verify
 
 __all__ = ["Catalog", "catalog", "standard"]
@@ -43,7 +44,8 @@ class Entry:
     Attributes
     ----------
     name, key:
-        ``3x3x3-23`` (or ``3x3x3-23-growth``, where another scheme of that rank has less growth), and ``3x3x3:23``.
+        ``3x3x3-23`` (or ``3x3x3-23-growth``, where another scheme of that rank has less growth), and ``3x3x3:23``;
+        ``poly:2:3`` is the key of a scheme of rank 3 for the target ``poly:2``.
     additions:
         With common subexpressions shared.
     growth, frobenius:
@@ -91,9 +93,17 @@ def speeds() -> Mapping[str, float]:
     return {row["name"]: float(row["speed"]) for row in rows}
 
 
-def _letters(key: str) -> list[int]:
-    """The sizes in a key, in rising order."""
-    return sorted(int(size) for size in key.split(":")[0].split("x"))
+@cache
+def _target_of(key: str) -> Target:
+    """The target in a key."""
+    return parse_target(key.rpartition(":")[0])
+
+
+def _same_letters(stored: Target, wanted: Target) -> bool:
+    """Whether a scheme of one target serves for another: of a format, in any order of its letters."""
+    if isinstance(stored, MatrixProduct) and isinstance(wanted, MatrixProduct):
+        return sorted(stored.format) == sorted(wanted.format)
+    return stored == wanted
 
 
 @cache
@@ -127,15 +137,18 @@ class Catalog:
         name = key.strip().lower() if isinstance(key, str) else ""
         if name in _keys():
             return _stored(name)
-        match = re.fullmatch(r"([0-9]{1,6}x[0-9]{1,6}x[0-9]{1,6}):([0-9]{1,18})", name)
+        for stored, stored_key in _keys().items():
+            if stored_key == name:
+                return _stored(stored)
+        match = re.fullmatch(
+            r"([0-9]{1,6}x[0-9]{1,6}x[0-9]{1,6}|(?:poly|toeplitz):[0-9]{1,6}(?:x[0-9]{1,6})?|cyclic:[0-9]{1,6}"
+            r"|complex|quaternion):([0-9]{1,18})",
+            name,
+        )
         if match:
-            for stored, stored_key in _keys().items():
-                if stored_key == name:
-                    return _stored(stored)
-            target = MatrixProduct.parse(match.group(1))
-            n, m, p = target.format
-            if int(match.group(2)) == n * m * p:
-                return standard(n, m, p)
+            target = parse_target(match.group(1))
+            if int(match.group(2)) == target.nonzeros:
+                return standard_scheme(target)
         raise KeyError(
             f"no scheme {short(key)} in the catalog; there are {', '.join(TEXTBOOK)}, {len(entries())} that searches "
             "found, such as 3x3x3:23, and the standard algorithm of every format, such as 3x4x5:60"
@@ -156,12 +169,14 @@ class Catalog:
 
     def best(
         self,
-        target: str | MatrixProduct,
+        target: str | Target,
         *,
         ring: str | None = None,
         by: str | Callable[[Scheme], float] = "rank",
     ) -> Scheme:
-        """The best scheme of lowest rank for a format, such as ``"2x2x2"``; the first listed wins ties.
+        """The best scheme of lowest rank for a format, such as ``"2x2x2"``, or another target, such as ``"poly:2"``.
+
+        The first listed wins ties.
 
         Parameters
         ----------
@@ -173,8 +188,8 @@ class Catalog:
             norm), ``"speed"`` (as measured on one machine, see `speeds`), or a function of a scheme that is to be
             small, such as a predicted time.
 
-        Stored schemes of the same letters in another order are candidates too, and so is the standard algorithm, so
-        there is always an answer.
+        Of formats, stored schemes of the same letters in another order are candidates too. So is the standard
+        algorithm: there is always an answer.
 
         >>> catalog.best("2x2x2", by="additions") == catalog["winograd"]
         True
@@ -190,11 +205,13 @@ class Catalog:
             raise InvalidInput(f"by {short(by)} is not understood; use {', '.join(measures)} or a function")
         if ring not in (None, "ternary", "Z", "Q"):
             raise InvalidInput(f"ring {ring!r} is not understood here; use ternary, Z or Q")
-        wanted = MatrixProduct.parse(target) if isinstance(target, str) else target
-        letters = sorted(wanted.format)
-        stored = [(name, self[name]) for name, key in _keys().items() if _letters(key) == letters]
-        candidates = [(name, with_format(scheme, wanted.format)) for name, scheme in stored]
-        candidates.append((STANDARD, standard(*wanted.format)))
+        wanted = parse_target(target) if isinstance(target, str) else target
+        candidates = [
+            (name, with_format(self[name], wanted.format) if isinstance(wanted, MatrixProduct) else self[name])
+            for name, key in _keys().items()
+            if _same_letters(_target_of(key), wanted)
+        ]
+        candidates.append((STANDARD, standard_scheme(wanted)))
         fitting = [
             (name, scheme)
             for name, scheme in candidates
@@ -225,7 +242,8 @@ class Catalog:
         49
         """
         form = target if isinstance(target, str) else target.format
-        return construct(form, [*self.schemes(), *more], ring)
+        matrices = [scheme for scheme in self.schemes() if isinstance(scheme.target, MatrixProduct)]
+        return construct(form, [*matrices, *more], ring)
 
 
 catalog: Final = Catalog()

@@ -13,9 +13,10 @@ which its coefficients make sense, exactly if for all i, j, k
 
     sum over r of  U[r][i] V[r][j] W[k][r]   =   1 if a_i b_j is a term of c_k, else 0,
 
-which is what is checked here, in integers over the common denominator, or modulo p over GF(p). What
-else the file claims (ternary, certificate) must be true as well. Exit status: 0 all exact, 1 one is
-not, 2 one could not be read.
+which is what is checked here, in integers over the common denominator, or modulo p over GF(p). Other
+bilinear maps of vectors a and b to c (the key "target" instead of "format") have other right-hand sides,
+-1 among them: see `tensor`. What else the file claims (ternary, certificate) must be true as well.
+Exit status: 0 all exact, 1 one is not, 2 one could not be read.
 """
 
 import hashlib
@@ -24,8 +25,10 @@ import math
 import re
 import sys
 
-REQUIRED = {"U", "V", "W", "format", "grokkit", "rank", "ring", "version"}
+REQUIRED = {"U", "V", "W", "grokkit", "rank", "ring", "version"}
 OPTIONAL = {"certificate", "provenance", "ternary"}
+KEYS = {"polynomial": "terms", "toeplitz": "shape", "cyclic": "length", "complex": "", "quaternion": ""}
+MINUS = {(1, 1), (2, 2), (3, 3), (2, 1), (3, 2), (1, 3)}  # e_i e_j = -e_(i xor j); e = 1, i, j, k
 
 
 def need(condition, message):
@@ -99,20 +102,46 @@ def depth(value):
     return 1 + max(map(depth, value.values() if isinstance(value, dict) else value), default=0)
 
 
+def tensor(target):
+    """Lengths of a, b and c, and each (i, j, k) where the sum has to be 1 or -1 with that value; elsewhere 0."""
+    if "format" in target:
+        kind, sizes = "", target["format"]
+    else:
+        what = target["target"]
+        need(isinstance(what, dict) and isinstance(what.get("kind"), str) and what["kind"] in KEYS, "unknown target")
+        kind = what["kind"]
+        need(what.keys() == {"kind", KEYS[kind]} - {""}, "bad target")
+        fixed = {"cyclic": [what.get("length")] * 2, "complex": [2, 2], "quaternion": [4, 4]}
+        sizes = fixed.get(kind) or what[KEYS[kind]]
+    count, limit = (2, 2**16) if kind else (3, 1024)
+    need(isinstance(sizes, list) and len(sizes) == count and all(integer(x, 1, limit) for x in sizes), "bad sizes")
+    need(math.prod(sizes) <= 2**24, "too large to check")
+    n, m, *p = sizes
+    pairs = ((i, j) for i in range(n) for j in range(m))
+    if p:  # entry (i, j) of A times entry (j, k) of B
+        (p,) = p
+        return (n * m, m * p, n * p), (((i * m + j, j * p + k, i * p + k), 1) for i, j in pairs for k in range(p))
+    if kind == "polynomial":  # a_i x^i times b_j x^j
+        return (n, m, n + m - 1), (((i, j, i + j), 1) for i, j in pairs)
+    if kind == "toeplitz":  # entry (i, j) of the n x m matrix is a[i - j + m - 1]; times b_j
+        return (n + m - 1, m, n), (((i - j + m - 1, j, i), 1) for i, j in pairs)
+    if kind == "cyclic":
+        return (n, n, n), (((i, j, (i + j) % n), 1) for i, j in pairs)
+    return (n, n, n), (((i, j, i ^ j), -1 if (i, j) in MINUS else 1) for i, j in pairs)
+
+
 def read(path):
     """The file's content, checked for form, and the scheme in lowest terms."""
     data = parse(path)
     need(isinstance(data, dict) and data.get("grokkit") == "scheme", "not a grokkit scheme file")
-    need(data.keys() >= REQUIRED and data.keys() <= REQUIRED | OPTIONAL, "keys are missing or unknown")
+    what = {key: data[key] for key in data.keys() & {"format", "target"}}
+    known = REQUIRED <= data.keys() <= REQUIRED | OPTIONAL | what.keys()
+    need(known and len(what) == 1, "keys are missing or unknown, or not just one of format and target")
     need(integer(data["version"], 1, 1), "not version 1")
-    form, rank, ring = data["format"], data["rank"], data["ring"]
-    need(isinstance(form, list) and len(form) == 3 and all(integer(x, 1, 1024) for x in form), "bad format")
-    need(integer(rank, 0, 2**31), "bad rank")
-    need(isinstance(ring, str), "bad ring")
-    n, m, p = form
-    need(n * m * p <= 2**24, "the format is too large to check")
-    scheme = {"format": form, "ring": ring}
-    for name, rows, columns in (("U", rank, n * m), ("V", rank, m * p), ("W", n * p, rank)):
+    (a, b, c), rank, ring = tensor(what)[0], data["rank"], data["ring"]
+    need(integer(rank, 0, 2**31) and isinstance(ring, str), "bad rank or ring")
+    scheme = dict(what, ring=ring)
+    for name, rows, columns in (("U", rank, a), ("V", rank, b), ("W", c, rank)):
         scheme[name] = factor(data[name], name, rows, columns, ring)
     if "ternary" in data:
         need(data["ternary"] is ternary(scheme), "ternary is not what the factors say")
@@ -121,9 +150,8 @@ def read(path):
     need(isinstance(origin, dict) and origin.keys() <= {"configuration", "method", "seed", "version"}, "bad provenance")
     need(all(isinstance(origin.get(key, ""), str) for key in ("method", "version")), "bad provenance")
     need(origin.get("seed") is None or integer(origin["seed"], -(2**63), 2**64), "bad provenance")
-    need(
-        isinstance(origin.get("configuration", {}), dict) and depth(origin.get("configuration")) <= 64, "bad provenance"
-    )
+    configuration = origin.get("configuration", {})
+    need(isinstance(configuration, dict) and depth(configuration) <= 64, "bad provenance")
     return data, scheme
 
 
@@ -140,7 +168,6 @@ def times(x, y):
 
 def wrong_entries(scheme):
     """The (i, j, k) where the sum is not what it must be."""
-    n, m, p = scheme["format"]
     # every number as (re, im); im is 0 but over Q(i)
     U, V, W = (
         [[(c, tuple(x) if type(x) is list else (x, 0)) for c, x in enumerate(row) if x] for row in scheme[name]["rows"]]
@@ -159,29 +186,26 @@ def wrong_entries(scheme):
                     re, im = total.get((i, j, k), (0, 0))
                     more = times(times(x, y), z)
                     total[i, j, k] = re + more[0], im + more[1]
-    for row in range(n):
-        for inner in range(m):
-            for column in range(p):
-                key = (row * m + inner, inner * p + column, row * p + column)
-                re, im = total.get(key, (0, 0))
-                total[key] = re - one, im
+    for key, value in tensor(scheme)[1]:
+        re, im = total.get(key, (0, 0))
+        total[key] = re - value * one, im
     char = characteristic(scheme["ring"])
     return sorted(key for key, (re, im) in total.items() if (re % char if char else re) != 0 or im != 0)
 
 
 def proven(scheme):
     """What a certificate for this scheme says; its digest is the SHA-256 of the scheme in lowest terms."""
-    n, m, p = scheme["format"]
     text = json.dumps(scheme, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(text.encode("ascii")).hexdigest()
-    facts = {"digest": digest, "equations": n * n * m * m * p * p, "rank": len(scheme["U"]["rows"])}
-    return facts | {"format": scheme["format"], "ring": scheme["ring"], "ternary": ternary(scheme)}
+    facts = {key: scheme[key] for key in scheme.keys() - set("UVW")} | {"digest": digest, "ternary": ternary(scheme)}
+    return facts | {"equations": math.prod(tensor(scheme)[0]), "rank": len(scheme["U"]["rows"])}
 
 
 def check(path):
     data, scheme = read(path)
     facts = proven(scheme)
-    name = "<{},{},{};{}> over {}".format(*scheme["format"], facts["rank"], facts["ring"])
+    what = json.dumps(scheme.get("format") or scheme.get("target"), separators=(",", ":"))[1:-1].replace('"', "")
+    name = f"<{what};{facts['rank']}> over {facts['ring']}"
     wrong = wrong_entries(scheme)
     if wrong:
         return 1, f"refuted: {name}: {len(wrong)} entries are wrong, the first at {wrong[0]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Final
 
@@ -13,12 +14,6 @@ from grokkit.scheme._target import MatrixProduct
 from grokkit.scheme.formats._lean import lean
 
 
-def _format(scheme: Scheme, what: str) -> tuple[int, int, int]:
-    if not isinstance(scheme.target, MatrixProduct):
-        raise InvalidInput(f"{scheme.name}: only schemes for matrix products are written as {what}")
-    return scheme.target.format
-
-
 def _facts(scheme: Scheme) -> str:
     count = additions(scheme)
     return f"{scheme.rank} products, {count.total} additions as written, over {scheme.ring}"
@@ -26,8 +21,10 @@ def _facts(scheme: Scheme) -> str:
 
 def latex(scheme: Scheme) -> str:
     """A LaTeX document that needs amsmath only: what the scheme is, and its formulas."""
-    n, m, p = _format(scheme, "LaTeX")
-    name = rf"$\langle {n},{m},{p};{scheme.rank} \rangle$"
+    inside = scheme.name[1:-1]
+    if not isinstance(scheme.target, MatrixProduct):
+        inside = rf"\mathrm{{{scheme.target.name[1:-1]}}};{scheme.rank}"
+    name = rf"$\langle {inside} \rangle$"
     ring = r"\mathbb{" + str(scheme.ring) + "}" if not scheme.ring.characteristic else rf"\mathrm{{{scheme.ring}}}"
     return "\n".join(
         [
@@ -45,11 +42,11 @@ def latex(scheme: Scheme) -> str:
 
 def markdown(scheme: Scheme) -> str:
     """A Markdown page: facts, a table of products, a table of outputs."""
-    n, m, p = _format(scheme, "Markdown")
+    description = scheme.target.description
     lines = [
-        f"# <{n},{m},{p};{scheme.rank}>",
+        f"# {scheme.name}",
         "",
-        f"The product of a {n} x {m} by a {m} x {p} matrix with {_facts(scheme)}; growth factor "
+        f"{description[0].upper()}{description[1:]} with {_facts(scheme)}; growth factor "
         f"{growth_factor(scheme)}. SHA-256 `{scheme.digest}`.",
         "",
         "| product | | |",
@@ -84,11 +81,14 @@ def _python_sum(row: list[Fraction], names: list[str]) -> str:
 def numpy_code(scheme: Scheme) -> str:
     """A Python module with one function, ``matmul(a, b, levels=1)``, that needs NumPy alone.
 
-    Sides are padded with zeros to multiples of the format's to the power of `levels`.
+    Sides are padded with zeros to multiples of the format's to the power of `levels`. For targets other than matrix
+    products it is ``product(a, b)``, one step on the last axes of a and b.
     """
-    n, m, p = _format(scheme, "NumPy code")
     if not scheme.ring.rational:
         raise InvalidInput(f"{scheme.name}: schemes over {scheme.ring} are not written as NumPy code")
+    if not isinstance(scheme.target, MatrixProduct):
+        return _flat_numpy_code(scheme)
+    n, m, p = scheme.target.format
     u, v, w = scheme.fractions()
     names = [
         [f"{letter}{i}_{j}" for i in range(rows) for j in range(columns)]
@@ -139,28 +139,68 @@ def numpy_code(scheme: Scheme) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _flat_numpy_code(scheme: Scheme) -> str:
+    """One step of a scheme for vectors: a[..., i], b[..., j] to c[..., k]."""
+    u, v, w = scheme.fractions()
+    a, b, c = scheme.target.shape
+    names = [[f"{letter}[..., {i}]" for i in range(length)] for letter, length in (("a", a), ("b", b))]
+    fractions = ", np.float16" if scheme.denominators != (1, 1, 1) else ""
+    head = scheme.target.description
+    lines = [
+        f'"""{head[0].upper()}{head[1:]} by a scheme with {_facts(scheme)}.',
+        "",
+        f'SHA-256 of the scheme: {scheme.digest}"""',
+        "",
+        "import numpy as np",
+        "",
+        "",
+        "def product(a, b):",
+        f'    """c (..., {c}) of a (..., {a}) and b (..., {b})."""',
+        "    a, b = np.asarray(a), np.asarray(b)",
+        "    shape = np.broadcast_shapes(a.shape[:-1], b.shape[:-1])",
+        f"    c = np.zeros((*shape, {c}), np.result_type(a, b{fractions}))",
+    ]
+    for r, (left, right) in enumerate(zip(u, v, strict=True)):
+        x, y = _python_sum(left, names[0]), _python_sum(right, names[1])
+        if not x or not y:
+            continue
+        lines.append(f"    x = ({x}) * ({y})")
+        for k, row in enumerate(w):
+            if row[r]:
+                sign, term = ("-", -row[r]) if row[r] < 0 else ("+", row[r])
+                lines.append(f"    c[..., {k}] {sign}= {_python_sum([term], ['x'])}")
+    return "\n".join([*lines, "    return c", ""])
+
+
 def c_code(scheme: Scheme) -> str:
     """A C99 file with one function for one product of base-size matrices, stored by rows with leading dimensions.
 
-    The element type is ``double`` unless ``GROKKIT_REAL`` is defined before.
+    For targets other than matrix products the operands are vectors. The element type is ``double`` unless
+    ``GROKKIT_REAL`` is defined before.
     """
-    n, m, p = _format(scheme, "C code")
     if not scheme.ring.rational:
         raise InvalidInput(f"{scheme.name}: schemes over {scheme.ring} are not written as C code")
-    if max(n * m, m * p, n * p) * scheme.rank > 2**20:
+    if max(scheme.target.shape) * scheme.rank > 2**20:
         raise InvalidInput(f"{scheme.name}: too large to write out as C code")
     u, v, w = scheme.fractions()
-
-    def entry(letter: str, i: int, j: int) -> str:
-        return f"{letter}[{i} * ld{letter} + {j}]"
-
-    names = [
-        [entry(letter, i, j) for i in range(rows) for j in range(columns)]
-        for letter, rows, columns in (("a", n, m), ("b", m, p))
-    ]
+    target = scheme.target
+    if isinstance(target, MatrixProduct):
+        names = [
+            [f"{letter}[{i} * ld{letter} + {j}]" for i in range(rows) for j in range(columns)]
+            for letter, (rows, columns) in zip("abc", target.sides(), strict=True)
+        ]
+        what = f"C = A B for a {target.n} x {target.m} by a {target.m} x {target.p} matrix"
+        name = "matmul_" + "x".join(map(str, target.format))
+        operands = ["*a, ptrdiff_t lda", "*b, ptrdiff_t ldb", "*c, ptrdiff_t ldc"]
+    else:
+        names = [[f"{letter}[{i}]" for i in range(size)] for letter, size in zip("abc", target.shape, strict=True)]
+        what = target.description
+        name = re.sub("[^a-z0-9]+", "_", target.name[1:-1])
+        operands = ["*a", "*b", "*c"]
+    opening = f"void {name}("
     slots = [f"m{r + 1}" for r in range(scheme.rank)]
     lines = [
-        f"/* C = A B for a {n} x {m} by a {m} x {p} matrix: {_facts(scheme)}.",
+        f"/* {what}: {_facts(scheme)}.",
         f"   SHA-256 of the scheme: {scheme.digest} */",
         "#include <stddef.h>",
         "",
@@ -168,14 +208,14 @@ def c_code(scheme: Scheme) -> str:
         "#define GROKKIT_REAL double",
         "#endif",
         "",
-        f"void matmul_{n}x{m}x{p}(const GROKKIT_REAL *a, ptrdiff_t lda, const GROKKIT_REAL *b, ptrdiff_t ldb,",
-        f"{' ' * len(f'void matmul_{n}x{m}x{p}(')}GROKKIT_REAL *c, ptrdiff_t ldc)",
+        f"{opening}const GROKKIT_REAL {operands[0]}, const GROKKIT_REAL {operands[1]},",
+        f"{' ' * len(opening)}GROKKIT_REAL {operands[2]})",
         "{",
     ]
     for slot, left, right in zip(slots, u, v, strict=True):
         lines.append(f"    const GROKKIT_REAL {slot} = ({_c_sum(left, names[0])}) * ({_c_sum(right, names[1])});")
-    for at, row in enumerate(w):
-        lines.append(f"    {entry('c', *divmod(at, p))} = {_c_sum(row, slots)};")
+    for place, row in zip(names[2], w, strict=True):
+        lines.append(f"    {place} = {_c_sum(row, slots)};")
     return "\n".join([*lines, "}", ""])
 
 

@@ -23,7 +23,7 @@ def lean(scheme: Scheme) -> str:
 
     Raises `InvalidInput` for schemes of more than 2²⁰ terms, with which the kernel would not end soon.
     """
-    n, m, p = format_of(scheme)
+    n, m, p = format_of(scheme, "a Lean file")
     a, b, c = scheme.target.shape
     if scheme.rank * a * b * c > MAX_TERMS:
         raise InvalidInput(f"{scheme.name}: too many equations for a proof by computation in Lean's kernel")

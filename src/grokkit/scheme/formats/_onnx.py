@@ -25,7 +25,7 @@ def onnx_network(scheme: Scheme, levels: int = 1, dtype: Any = np.float32) -> by
     to `dtype`, float32 or float64. Needs the package onnx.
     """
     if not isinstance(scheme.target, MatrixProduct):
-        raise InvalidInput(f"{scheme.name}: only schemes for matrix products are written as ONNX")
+        raise InvalidInput(f"{scheme.name}: ONNX networks are written for schemes of matrix products only")
     if not scheme.ring.rational:
         raise InvalidInput(f"{scheme.name}: ONNX has no arithmetic over {scheme.ring}")
     if levels < 1:

@@ -31,7 +31,7 @@ def _sides(scheme: Scheme) -> tuple[Rows, Rows, Rows]:
 
 def _format(scheme: Scheme) -> tuple[int, int, int]:
     if not isinstance(scheme.target, MatrixProduct):
-        raise InvalidInput(f"{scheme.name}: only schemes for matrix products are written")
+        raise InvalidInput(f"{scheme.name}: this format holds schemes of matrix products only; write grokkit JSON")
     if not scheme.rank:
         raise InvalidInput(f"{scheme.name}: a scheme without products is written as grokkit JSON only")
     return scheme.target.format
