@@ -55,6 +55,19 @@ WANTED = {
     "4x4x4": (49, "ternary", 2, 400),
     "3x5x5": (58, "Z", 1, 4000),
 }
+MAPS = {
+    # target: (rank, ring), ...
+    "complex": ((3, "ternary"),),
+    "quaternion": ((8, "ternary"),),
+    "poly:2": ((3, "ternary"),),
+    "poly:3": ((6, "ternary"), (5, "Q")),
+    "poly:4": ((9, "ternary"), (7, "Q")),
+    "toeplitz:2": ((3, "ternary"),),
+    "toeplitz:3": ((6, "ternary"), (5, "Q")),
+    "cyclic:3": ((4, "Q"),),
+    "cyclic:4": ((5, "Q"),),
+    "cyclic:6": ((8, "Q"),),
+}
 SYMMETRIC = {"3x3x3": False}
 """Whether searches keep to schemes with cyclic symmetry, where it is not both in turn; with it 3x3x3 stays at 62 additions."""
 CHEAPEN = {"4x4x4": 20}
@@ -85,10 +98,10 @@ def collected(form: str, rank: int, ring: str, seeds: Iterable[int], rounds: int
 
 
 def measure(name: str, scheme: Scheme) -> dict[str, str]:
-    assert isinstance(scheme.target, MatrixProduct)
+    target = scheme.target
     return {
         "name": name,
-        "format": "x".join(map(str, scheme.target.format)),
+        "format": "x".join(map(str, target.format)) if isinstance(target, MatrixProduct) else target.name[1:-1],
         "rank": str(scheme.rank),
         "ring": str(scheme.ring),
         "ternary": str(scheme.ternary).lower(),
@@ -125,6 +138,18 @@ def build(form: str, only: int | None) -> None:
     print(f"{form}: {time.process_time() - started:.0f} s of this process", flush=True)
 
 
+def build_map(name: str) -> None:
+    """Of some schemes for a target that is no matrix product, the one with the fewest additions, then least growth."""
+    for rank, ring in MAPS[name]:
+        result = find_scheme(name, rank, ring, seed=0, rounds=400, want=8, budget=1e6, workers=2)
+        found = [scheme for scheme in result.schemes if scheme.rank == rank]
+        if not found:
+            print(f"{name}: nothing of rank {rank} was found", flush=True)
+            continue
+        best = min(found, key=lambda scheme: (reduce_additions(scheme).additions, growth_factor(scheme)))
+        keep(name.replace(":", "-"), "", best, f"python benchmarks/build_catalog.py {name}")
+
+
 def keep(form: str, suffix: str, scheme: Scheme, command: str) -> None:
     """Write a scheme, unless the one there has as few additions (or as little growth)."""
     name = f"{form}-{scheme.rank}{suffix}"
@@ -145,8 +170,9 @@ def keep(form: str, suffix: str, scheme: Scheme, command: str) -> None:
 
 
 def write_table() -> None:
-    rows = [measure(path.stem, load(path)) for path in FOLDER.glob("*.json")]
-    rows.sort(key=lambda row: (math.prod(map(int, row["format"].split("x"))), row["name"]))
+    schemes = [(path.stem, load(path)) for path in FOLDER.glob("*.json")]
+    schemes.sort(key=lambda x: (not isinstance(x[1].target, MatrixProduct), x[1].target.nonzeros, x[0]))
+    rows = [measure(name, scheme) for name, scheme in schemes]
     with (FOLDER / "catalog.csv").open("w", encoding="ascii", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -171,13 +197,16 @@ def write_speeds(measured: Path) -> None:
 def build_by_construction(form: str) -> None:
     """The cheapest construction from the catalog, where no search has reached its rank."""
     schemes = [load(path) for path in sorted(FOLDER.glob("*.json"))]
-    scheme = construct(form, schemes).build()
+    matrices = [scheme for scheme in schemes if isinstance(scheme.target, MatrixProduct)]
+    scheme = construct(form, matrices).build()
     keep(form, "", scheme, f"python benchmarks/build_catalog.py --construct {form}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("formats", nargs="*", metavar="FORMAT", help=f"of {', '.join(WANTED)}; all by default")
+    parser.add_argument(
+        "formats", nargs="*", metavar="FORMAT", help=f"of {', '.join([*WANTED, *MAPS])}; all by default"
+    )
     parser.add_argument("--seed", type=int, help="the search of this seed only; 3x3x3 needs 4 for its 58 additions")
     parser.add_argument("--construct", action="append", default=[], metavar="FORMAT", help="build one from the others")
     parser.add_argument("--table", action="store_true", help="only write the table of figures")
@@ -186,13 +215,17 @@ def main() -> None:
     if arguments.speeds is not None:
         write_speeds(arguments.speeds)
         return
-    unknown = [form for form in arguments.formats if form not in WANTED]
+    known = {**WANTED, **MAPS}
+    unknown = [form for form in arguments.formats if form not in known]
     if unknown:
-        sys.exit(f"build_catalog: unknown format {unknown[0]}; use {', '.join(WANTED)}")
+        sys.exit(f"build_catalog: unknown format {unknown[0]}; use {', '.join(known)}")
     FOLDER.mkdir(parents=True, exist_ok=True)
     if not arguments.table and not (arguments.construct and not arguments.formats):
-        for form in arguments.formats or WANTED:
-            build(form, arguments.seed)
+        for form in arguments.formats or known:
+            if form in WANTED:
+                build(form, arguments.seed)
+            else:
+                build_map(form)
     for form in arguments.construct:
         build_by_construction(form)
     write_table()

@@ -33,6 +33,7 @@ SECTIONS = (
     ("Speed of proof", "proof.py", []),
     ("Search: flips a second", "search.py", ["flips"]),
     ("Search: how often it succeeds", "search.py", ["rates"]),
+    ("Search: from random weights", "search.py", ["numeric"]),
     ("Search: how liftings end", "search.py", ["lifting"]),
     ("Products: square sizes", "matmul.py", ["targets"]),
     ("Products: random shapes", "matmul.py", ["shapes"]),

@@ -1,7 +1,8 @@
-"""How often searches succeed, and in what time: `python benchmarks/search.py [rates|lifting|flips] [--runs N]`.
+"""How often searches succeed, and in what time: `python benchmarks/search.py [rates|numeric|lifting|flips] [--runs N]`.
 
 rates    independent searches for every format, each within a budget of processor time: found, proven by the independent
          verifier, and the time to that, its median by Kaplan and Meier where searches were cut off
+numeric  independent starts from random weights: how many come through each stage, and the time of a proven scheme
 lifting  how liftings of schemes over GF(2) end, by format
 flips    flips a second on one core, by format and ring
 """
@@ -18,11 +19,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from statsmodels.duration.survfunc import SurvfuncRight
 
-from grokkit.scheme import MatrixProduct, dumps, verify, verify_standalone
-from grokkit.search import FlipSearch, find_scheme, lift
-from grokkit.search._flips import in_threads
+from grokkit.scheme import MatrixProduct, dumps, parse_target, verify, verify_standalone
+from grokkit.search import FlipSearch, NumericSearch, NumericSettings, find_scheme, lift
 from grokkit.search._packed import RINGS, standard_packed, to_scheme
 from grokkit.search._walk import walk
+from grokkit.search._work import in_threads
 from grokkit.studies import Proportion
 
 GOALS = (
@@ -44,6 +45,30 @@ GOALS = (
     ("4x4x4", 47, "GF(2)", 60),
     ("2x5x5", 40, "Z", 60),
     ("3x4x5", 47, "Z", 100),
+)
+
+
+NUMERIC = (
+    # target, rank, ring that ends the attempts
+    ("2x2x2", 7, "ternary"),
+    ("2x2x3", 11, "ternary"),
+    ("2x2x4", 14, "ternary"),
+    ("2x2x5", 18, "ternary"),
+    ("2x3x3", 15, "ternary"),
+    ("2x3x4", 20, "ternary"),
+    ("3x3x3", 23, "Q"),
+    ("3x3x3", 23, "ternary"),
+    ("complex", 3, "ternary"),
+    ("poly:2", 3, "ternary"),
+    ("poly:3", 5, "Q"),
+    ("poly:4", 7, "Q"),
+    ("toeplitz:3", 5, "Q"),
+    ("cyclic:3", 4, "Q"),
+    ("cyclic:4", 5, "Q"),
+    ("cyclic:5", 8, "Q"),
+    ("cyclic:6", 8, "Q"),
+    ("quaternion", 8, "Q"),
+    ("3x3x4", 29, "Q"),
 )
 
 
@@ -80,6 +105,31 @@ def rates(runs: int) -> None:
         tried = f"{np.median(flips) / 1e6:.1f} million" if flips else ""
         print(
             f"| {form} | {rank} | {ring} | {share} | {shown[0]} s | {shown[1]}, {shown[2]} | {tried} | {budget} s |",
+            flush=True,
+        )
+
+
+def numeric(runs: int) -> None:
+    print(f"Starts 0 to {runs - 1} of seed 0, independent of each other, from Gaussian weights; CPU seconds.")
+    print("Converged: the equations hold in float64. Thinned: sparse, with exact zeros. Exact: rational and proven.\n")
+    print(
+        "| target | rank | wanted | converged | thinned | exact [95 % Wilson] | ternary | over Z | seconds a start | an exact one |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for name, rank, ring in NUMERIC:
+        search = NumericSearch(parse_target(name), rank, ring, 0, NumericSettings(starts=1))
+        for _ in range(runs):
+            for scheme in search.round(in_threads(1)):
+                assert independently_proven(scheme)
+        stages, seconds = search.counts.stages, search.counts.seconds
+        exact = sum(stages[kind] for kind in ("ternary", "Z", "Q"))
+        thinned = exact + stages["pin"]
+        converged = runs - stages["anneal"]
+        each = f"{seconds / exact:.2f}" if exact else "none"
+        integral = stages["ternary"] + stages["Z"]
+        print(
+            f"| {name} | {rank} | {ring} | {converged} | {thinned} | {Proportion(exact, runs)} | {stages['ternary']} "
+            f"| {integral} | {seconds / runs:.2f} | {each} |",
             flush=True,
         )
 
@@ -150,16 +200,15 @@ def flips(runs: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("rates", "lifting", "flips"))
+    parser.add_argument("what", choices=("rates", "numeric", "lifting", "flips"))
     parser.add_argument(
-        "--runs", type=int, default=0, metavar="N", help="searches of each kind [rates, lifting: 20; flips: 5]"
+        "--runs", type=int, default=0, metavar="N", help="searches of each kind [rates, numeric, lifting: 20; flips: 5]"
     )
     arguments = parser.parse_args()
     if arguments.runs < 0:
         sys.exit("benchmarks/search.py: --runs must not be negative")
-    {"rates": rates, "lifting": lifting, "flips": flips}[arguments.what](
-        arguments.runs or {"rates": 20, "lifting": 20, "flips": 5}[arguments.what]
-    )
+    tables = {"rates": rates, "numeric": numeric, "lifting": lifting, "flips": flips}
+    tables[arguments.what](arguments.runs or (5 if arguments.what == "flips" else 20))
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ from grokkit import _native
 from grokkit.scheme import InvalidInput, MatrixProduct, load
 from grokkit.scheme.catalog import catalog
 from grokkit.search import FlipSettings, find_scheme, lower_bound, make_engine
-from grokkit.search._flips import FlipSearch, Slice, in_threads, ladder, run_slice
+from grokkit.search._flips import FlipSearch, Slice, ladder
 from grokkit.search._packed import holds, standard_packed
 from grokkit.search._pool import INTERVALS, Pool
 from grokkit.search._state import STATE
+from grokkit.search._work import in_threads
 from independent import independent_check
 
 pytestmark = pytest.mark.skipif(_native.load() is None, reason="no native core")
@@ -122,7 +123,7 @@ class _Dying:
         if not path.exists():
             path.write_text("")
             os._exit(1)
-        return number, run_slice(work)
+        return number, work.run()
 
 
 def test_an_interrupted_search_keeps_what_it_has(tmp_path):

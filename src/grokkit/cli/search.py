@@ -18,6 +18,8 @@ EXAMPLE = """\b
 Examples:
   grokkit search 3x3x3 --rank 23 --budget 30s
   grokkit search 3x4x5 --ring Z --budget 10m --workers 2 --out runs/345
+  grokkit search 3x3x3 --route numeric
+  grokkit search poly:3 --ring Q
   grokkit search 3x4x5 --from runs/344/3x4x4-38.json --out runs/345b
 
 A search that was interrupted, or ran out of its budget, goes on when the same command is given again with the same
@@ -31,7 +33,7 @@ UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def register(app: typer.Typer) -> None:
-    short = "Find schemes from nothing, by walks in flip graphs."
+    short = "Find schemes from nothing: walks in flip graphs, or random weights."
     app.command("search", cls=Verb, short_help=short, epilog=EXAMPLE)(search)
 
 
@@ -45,11 +47,24 @@ def duration(text: Any) -> float:
 
 
 def search(
-    form: Annotated[str, typer.Argument(help="Format, such as 3x4x5, to 8x8x8.", metavar="FORMAT")],
+    form: Annotated[
+        str,
+        typer.Argument(
+            help="Format, such as 3x4x5, to 8x8x8; or poly:3, cyclic:4, toeplitz:3, complex, quaternion.",
+            metavar="FORMAT",
+        ),
+    ],
     rank: Annotated[
         int | None, typer.Option(help="Rank to reach [default: the lowest on record].", metavar="R", min=1)
     ] = None,
     ring: Annotated[str, typer.Option(help="Over which ring.", metavar="[ternary|Z|Q|GF(2)|GF(3)]")] = "Z",
+    route: Annotated[
+        str,
+        typer.Option(
+            help="Walks in flip graphs, random weights, or both in turn where that helps.",
+            metavar="[auto|numeric|flip]",
+        ),
+    ] = "auto",
     budget: Annotated[
         Any, typer.Option(help="Time to spend, such as 60s, 10m or 2h.", metavar="TIME", parser=duration)
     ] = "60s",
@@ -76,7 +91,7 @@ def search(
     ] = None,
     json: Json = False,
 ) -> int:
-    """Find a scheme of a rank by walks in flip graphs; proven, or not counted."""
+    """Find a scheme of a rank by walks in flip graphs or from random weights; proven, or not counted."""
     from grokkit.search import find_scheme, make_engine, scheme_name
 
     parents = [_schemes.read(source, "search").scheme for source in start or []]
@@ -86,6 +101,7 @@ def search(
             form,
             rank,
             ring,
+            route=route,
             budget=budget,
             rounds=rounds,
             workers=workers,
@@ -101,10 +117,11 @@ def search(
     files = [] if out is None else [str(out / scheme_name(each, number)) for number, each in enumerate(result.schemes)]
     summary: dict[str, Any] = {
         "found": result.found,
-        "format": list(scheme.target.format),  # type: ignore[attr-defined]
+        **scheme.target.to_json(),
         "rank": result.rank,
         "goal": result.goal,
         "ring": str(scheme.ring),
+        "route": route,
         "ternary": scheme.ternary,
         "verdict": "exact",
         "cpu_seconds": result.cpu_seconds,
@@ -113,6 +130,7 @@ def search(
         "rounds": result.rounds,
         "ladders": result.ladders,
         "liftings": result.liftings,
+        "starts": result.starts,
         "seed": seed,
         "file": files[0] if files else None,
         "files": files,
@@ -129,6 +147,9 @@ def search(
         lifts = ", ".join(f"{count} {name}" for name, count in sorted(result.liftings.items()))
         spent = f"{plural(result.rounds, 'round')}, {result.cpu_seconds:.1f} s of processor time"
         print(f"  {result.tried:,} flips in {spent}{f'; lifted: {lifts}' if lifts else ''}")
+        if result.starts:
+            ends = ", ".join(f"{count} {name}" for name, count in sorted(result.starts.items()))
+            print(f"  {plural(sum(result.starts.values()), 'random start')}, ended at: {ends}")
         for path in files:
             print(f"  written to {path}")
         if not files and result.found:
@@ -155,6 +176,7 @@ def _progress(form: str) -> Iterator[Callable[[Any], None] | None]:
             status.update(
                 f"searching {form}: rank {result.rank}"
                 + (f" (walks: {pools})" if pools else "")
+                + (f", {sum(result.starts.values())} random starts" if result.starts else "")
                 + f", {result.tried / 1e6:,.0f} million flips, {speed:.1f} million/s a core, "
                 f"{result.cpu_seconds:.0f} s"
             )

@@ -5,14 +5,18 @@ from grokkit.search._cheapen import cheapen
 from grokkit.search._engines import ENGINES, make_engine
 from grokkit.search._flips import FlipSearch, FlipSettings
 from grokkit.search._lifting import Lifting, lift
-from grokkit.search._search import RINGS, SearchResult, find_scheme, scheme_name
+from grokkit.search._numeric import NumericSearch, NumericSettings
+from grokkit.search._search import RINGS, ROUTES, SearchResult, find_scheme, scheme_name
 
 __all__ = [
     "ENGINES",
     "RINGS",
+    "ROUTES",
     "FlipSearch",
     "FlipSettings",
     "Lifting",
+    "NumericSearch",
+    "NumericSettings",
     "SearchResult",
     "cheapen",
     "find_scheme",

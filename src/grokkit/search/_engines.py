@@ -1,25 +1,25 @@
-"""Where the walks of a round run: threads of the native core, or processes through joblib, on one machine or a
-cluster.
-"""
+"""Where the work of a round runs: threads of this process, or processes through joblib, on one machine or a cluster."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
+
+from threadpoolctl import threadpool_limits
 
 from grokkit.scheme import InvalidInput, need_extra
-from grokkit.search._flips import Done, Engine, Slice, in_threads, run_slice
+from grokkit.search._work import Engine, Work, in_threads
 
 ENGINES: Final = ("threads", "joblib", "ray", "dask")
 ATTEMPTS: Final = 5
-"""Calls for the slices of a round before a search gives up on lost workers."""
+"""Calls for the work of a round before a search gives up on lost workers."""
 
 
 def make_engine(name: str, workers: int = 1) -> Engine:
     """The engine of that name.
 
-    ``threads``: the native core's, in this process. ``joblib``: processes of this machine. ``ray`` and ``dask``:
+    ``threads``: threads of this process. ``joblib``: processes of this machine. ``ray`` and ``dask``:
     workers of a cluster, through joblib's backends; connect first (``ray.init``, ``dask.distributed.Client``), or one
     is started here.
     """
@@ -43,16 +43,16 @@ def make_engine(name: str, workers: int = 1) -> Engine:
             distributed.Client(n_workers=workers, threads_per_worker=1, dashboard_address=None)
         backend = "dask"
 
-    def run(slices: Sequence[Slice]) -> Sequence[Done]:
-        """All slices; those that a lost worker took with it are given out again."""
-        done: dict[int, Done] = {}
+    def run(pieces: Sequence[Any]) -> Sequence[Any]:
+        """All pieces; those that a lost worker took with it are given out again."""
+        done: dict[int, Any] = {}
         for attempt in range(1, ATTEMPTS + 1):
-            missing = [number for number in range(len(slices)) if number not in done]
+            missing = [number for number in range(len(pieces)) if number not in done]
             if not missing:
                 break
             try:
                 with joblib.parallel_config(backend=backend, n_jobs=workers):
-                    jobs = (joblib.delayed(_numbered)(number, slices[number]) for number in missing)
+                    jobs = (joblib.delayed(_numbered)(number, pieces[number]) for number in missing)
                     # unordered, so that what is done is kept when a later worker is lost
                     done.update(joblib.Parallel(return_as=_return_as(backend))(jobs))
             except (KeyboardInterrupt, InvalidInput):
@@ -60,7 +60,7 @@ def make_engine(name: str, workers: int = 1) -> Engine:
             except Exception:
                 if attempt == ATTEMPTS:
                     raise
-        return [done[number] for number in range(len(slices))]
+        return [done[number] for number in range(len(pieces))]
 
     return run
 
@@ -69,5 +69,6 @@ def _return_as(backend: str) -> str:
     return "generator_unordered" if backend == "loky" else "list"
 
 
-def _numbered(number: int, work: Slice) -> tuple[int, Done]:
-    return number, run_slice(work)
+def _numbered(number: int, work: Work) -> tuple[int, Any]:
+    with threadpool_limits(1, user_api="blas"):
+        return number, work.run()

@@ -14,19 +14,22 @@ multiplication"; Kauers and Wood (2025), "Exploring the meta flip graph for matr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, final
 
 import numpy as np
 
-from grokkit.scheme import InvalidInput, MatrixProduct, Scheme, best_known
+from grokkit.scheme import InvalidInput, MatrixProduct, Scheme, Target, best_known
 from grokkit.search._packed import RINGS, Packed, check_packable, holds, pack, projected
 from grokkit.search._pool import INTERVALS, Pool
 from grokkit.search._symmetric import cube_counts, symmetric_start, transposed_third
 from grokkit.search._walk import HEADROOM, walk
+from grokkit.search._work import Engine
 
-Format: TypeAlias = tuple[int, int, int]
+Format: TypeAlias = tuple[int, ...]
+"""n, m and p; empty for a target that is no matrix product."""
 START: Final = 27
 """Formats of at most this many products by the standard algorithm start from that, without a ladder."""
 LARGEST_ODDS: Final = 5
@@ -90,6 +93,28 @@ class Slice:
     target: int
     symmetric: bool = False
 
+    @property
+    def splits(self) -> bool:
+        return True
+
+    def run(self, threads: int = 1) -> Done:
+        """Walk, here."""
+        started = time.process_time()
+        walked = walk(
+            self.schemes,
+            self.random,
+            self.intervals,
+            ring=self.ring,
+            entries=self.entries,
+            steps=self.steps,
+            target=self.target,
+            headroom=SYMMETRIC_HEADROOM if self.symmetric else HEADROOM,
+            symmetric=self.symmetric,
+            threads=threads,
+        )
+        seconds = time.process_time() - started
+        return Done(walked.schemes, int(walked.tried.sum()), int(walked.flipped.sum()), seconds)
+
 
 @final
 @dataclass(frozen=True)
@@ -100,36 +125,6 @@ class Done:
     tried: int
     flipped: int
     seconds: float
-
-
-Engine: TypeAlias = Callable[[Sequence[Slice]], Sequence[Done]]
-"""Runs slices, in any place and order, and gives back what they came to, in theirs."""
-
-
-def run_slice(work: Slice, threads: int = 1) -> Done:
-    """Walk a slice, here."""
-    import time
-
-    started = time.process_time()
-    walked = walk(
-        work.schemes,
-        work.random,
-        work.intervals,
-        ring=work.ring,
-        entries=work.entries,
-        steps=work.steps,
-        target=work.target,
-        headroom=SYMMETRIC_HEADROOM if work.symmetric else HEADROOM,
-        symmetric=work.symmetric,
-        threads=threads,
-    )
-    seconds = time.process_time() - started
-    return Done(walked.schemes, int(walked.tried.sum()), int(walked.flipped.sum()), seconds)
-
-
-def in_threads(workers: int) -> Engine:
-    """The engine of one machine: all slices in turn, each on `workers` threads of the native core."""
-    return lambda slices: [run_slice(work, workers) for work in slices]
 
 
 @final
@@ -159,7 +154,7 @@ class FlipSearch:
 
     def __init__(
         self,
-        target: MatrixProduct,
+        target: Target,
         ring: str,
         seed: int,
         settings: FlipSettings | None = None,
@@ -172,14 +167,15 @@ class FlipSearch:
         check_packable(target, target.nonzeros)
         self.target, self.ring, self.seed, self.goal = target, ring, seed, goal
         self.settings = settings or FlipSettings()
-        self.parents: list[tuple[MatrixProduct, Packed]] = []
+        self.parents: list[tuple[Target, Packed]] = []
         for scheme in parents:
             packed = pack(scheme, ring)
-            if packed is None or not isinstance(scheme.target, MatrixProduct):
+            if packed is None or type(scheme.target) is not type(target):
                 raise InvalidInput(f"{scheme.name} over {scheme.ring}: no start for walks over {ring}")
             self.parents.append((scheme.target, packed))
         self.symmetric, self.cubes = symmetric, 0
-        if symmetric and (self.parents or not cube_counts(target, goal)):
+        self.format: Format = target.format if isinstance(target, MatrixProduct) else ()
+        if symmetric and (self.parents or not symmetric_cubes(target, goal)):
             raise InvalidInput(f"{target.name} of rank {goal}: no symmetric start")
         self.counts = Counts()
         self.best: int | None = None
@@ -194,21 +190,21 @@ class FlipSearch:
         """A new ladder."""
         generator = self._generator(0)
         if self.symmetric:
-            counts = np.array(cube_counts(self.target, self.goal))
+            counts = np.array(symmetric_cubes(self.target, self.goal))
             odds = counts**-2.0  # the fewer the better: measured in docs/measurements.md
             self.cubes = int(generator.choice(counts, p=odds / odds.sum()))
-            self.ladder, self.rung, self.idle = [self.target.format], 0, 0
+            self.ladder, self.rung, self.idle = [self.format], 0, 0
             self.pool = self.pool_of(self.ladder[0])
             for _ in range(SYMMETRIC_STARTS):
-                parts = symmetric_start(self.target.n, self.ring, self.cubes, generator)
+                parts = symmetric_start(self.format[0], self.ring, self.cubes, generator)
                 self.pool.add(np.concatenate(parts, axis=1), generator)
             return
-        self.ladder = [self.target.format] if self.parents else ladder(self.target.format, generator)
+        self.ladder = [self.format] if self.parents or not self.format else ladder(self.format, generator)
         self.rung = -1
         self.pool = self.pool_of(self.ladder[0])
         for source, packed in self.parents:
             for _ in range(PROJECTIONS):
-                self.pool.add(projected(packed, source, self.pool.target, self.ring, generator), generator)
+                self.pool.add(self._projected(packed, source, generator), generator)
         self.pool.start()
         self._take_rung()
 
@@ -220,12 +216,20 @@ class FlipSearch:
             self.pool = self.pool_of(self.ladder[self.rung])
             for packed in before.leaders:
                 for _ in range(PROJECTIONS):
-                    start = projected(packed, before.target, self.pool.target, self.ring, generator)
-                    self.pool.add(start, generator)
+                    self.pool.add(self._projected(packed, before.target, generator), generator)
 
     def pool_of(self, form: Format) -> Pool:
         """An empty pool."""
-        return Pool(MatrixProduct(*form), self.ring, self.settings.capacity, self.settings.fresh)
+        target = MatrixProduct(*form) if form else self.target
+        return Pool(target, self.ring, self.settings.capacity, self.settings.fresh)
+
+    def _projected(self, packed: Packed, source: Target, generator: np.random.Generator) -> Packed:
+        """A scheme as a start for the pool's target."""
+        if isinstance(source, MatrixProduct) and isinstance(self.pool.target, MatrixProduct):
+            return projected(packed, source, self.pool.target, self.ring, generator)
+        if source != self.pool.target:
+            raise InvalidInput(f"a scheme for {source.name} is no start for {self.pool.target.name}")
+        return packed
 
     def _generator(self, purpose: int) -> np.random.Generator:
         """Random numbers that depend on the seed, what they are for, the ladder and the round."""
@@ -238,7 +242,7 @@ class FlipSearch:
 
     def whole(self, packed: Packed) -> Packed:
         """A scheme of the pool as one of the format."""
-        return transposed_third(packed, self.target.n) if self.symmetric else packed
+        return transposed_third(packed, self.format[0]) if self.symmetric else packed
 
     def round(self, engine: Engine, workers: int = 1) -> list[Packed]:
         """One round: the new schemes of the format of the lowest rank so far, which hold over the ring."""
@@ -294,7 +298,7 @@ class FlipSearch:
     def _move_on(self, lowest: int) -> None:
         """Take the next step of the ladder, or another ladder, where this one has given what it can."""
         if not self.last:
-            known = known_rank(self.pool.target.format, self.ring)
+            known = known_rank(self.ladder[self.rung], self.ring)
             broad = len(self.pool.leaders) >= self.settings.breadth
             if self.idle >= self.settings.patience or (broad and known is not None and lowest <= known):
                 self._take_rung()
@@ -309,7 +313,13 @@ class FlipSearch:
 
 def known_rank(form: Format, ring: str) -> int | None:
     """The best known rank of a format over a ring of walks; None where none is listed."""
-    return best_known(form).get(ring)
+    n, m, p = form
+    return best_known((n, m, p)).get(ring)
+
+
+def symmetric_cubes(target: Target, goal: int) -> list[int]:
+    """How many cubes a symmetric scheme of a target may have; none where it has no such symmetry."""
+    return list(cube_counts(target, goal)) if isinstance(target, MatrixProduct) else []
 
 
 def ladder(form: Format, generator: np.random.Generator) -> list[Format]:
@@ -324,5 +334,5 @@ def ladder(form: Format, generator: np.random.Generator) -> list[Format]:
         at = int(generator.choice(3, p=odds / odds.sum()))
         below = list(now)
         below[at] -= 1
-        steps.insert(0, (below[0], below[1], below[2]))
+        steps.insert(0, tuple(below))
     return steps

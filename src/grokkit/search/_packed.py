@@ -89,7 +89,7 @@ def holds(packed: Packed, target: Target, ring: str) -> bool:
     return not (np.mod(difference, p) if p else difference).any()
 
 
-def standard_packed(target: Target) -> Packed:
+def standard_packed(target: Target, ring: str = "ternary") -> Packed:
     """The standard algorithm: a product for each nonzero entry of the target, which must all be 1 or -1."""
     index, values = target.entries
     if not np.isin(values, (-1, 1)).all():
@@ -98,7 +98,7 @@ def standard_packed(target: Target) -> Packed:
     bits = np.uint64(1) << index.astype(np.uint64)
     packed = np.zeros((3, len(index), 2), dtype=np.uint64)
     packed[:, :, 0] = bits.T
-    negative = values < 0
+    negative = (values < 0) & (ring != "GF(2)")
     packed[2, negative] = packed[2, negative][:, ::-1]
     return packed
 
@@ -128,5 +128,5 @@ def projected(
         sides.append(_pack_rows(moved.reshape(len(rows), -1)))
     covered = [np.isin(np.arange(size), image) for size, image in zip(target.format, images, strict=True)]
     missing = ~(covered[0][:, None, None] & covered[1][None, :, None] & covered[2][None, None, :])
-    rest = standard_packed(target)[:, missing.reshape(-1)]
+    rest = standard_packed(target, ring)[:, missing.reshape(-1)]
     return np.concatenate([np.stack(sides), rest], axis=1)

@@ -6,7 +6,7 @@ from typing import Final, final
 
 import numpy as np
 
-from grokkit.scheme import MatrixProduct
+from grokkit.scheme import Target
 from grokkit.search._packed import Packed, standard_packed
 
 INTERVALS: Final = (1_000, 3_000, 10_000, 30_000, 100_000)
@@ -22,7 +22,7 @@ class Pool:
     how often each has brought a lower rank or a new scheme of the lowest, so a pool adapts to its format.
     """
 
-    def __init__(self, target: MatrixProduct, ring: str, capacity: int, fresh: float):
+    def __init__(self, target: Target, ring: str, capacity: int, fresh: float):
         self.target, self.ring, self.capacity, self.fresh = target, ring, capacity, fresh
         self.ranks: dict[int, list[Packed]] = {}
         self._seen: dict[int, set[bytes]] = {}
@@ -61,7 +61,7 @@ class Pool:
     def start(self) -> None:
         """Begin with the standard algorithm if there is nothing else."""
         if not self.ranks:
-            self.add(standard_packed(self.target), np.random.default_rng(0))
+            self.add(standard_packed(self.target, self.ring), np.random.default_rng(0))
 
     def draw(self, count: int, generator: np.random.Generator) -> tuple[list[Packed], np.ndarray]:
         """Schemes to walk from, and for each the number of its interval."""

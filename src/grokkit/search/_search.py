@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,18 +17,20 @@ from grokkit.scheme import (
     Provenance,
     Ring,
     Scheme,
-    best_known,
+    Target,
+    parse_target,
     save,
-    standard,
+    standard_scheme,
     undone_if_empty,
     verify,
 )
-from grokkit.search._bounds import lower_bound
-from grokkit.search._flips import Engine, FlipSearch, FlipSettings, in_threads
+from grokkit.search._bounds import known_rank_of, lower_bound
+from grokkit.search._flips import FlipSearch, FlipSettings, symmetric_cubes
 from grokkit.search._lifting import lift
+from grokkit.search._numeric import NumericSearch, NumericSettings
 from grokkit.search._packed import Packed, pack, to_scheme
 from grokkit.search._state import read_state, write_state
-from grokkit.search._symmetric import cube_counts
+from grokkit.search._work import Engine, in_threads
 
 RINGS: Final = ("ternary", "Z", "Q", "GF(2)", "GF(3)")
 WALKS: Final = {
@@ -41,6 +44,7 @@ WALKS: Final = {
 
 Those over GF(p) are lifted. Symmetric walks are made for square formats only.
 """
+ROUTES: Final = ("auto", "flip", "numeric")
 LIFTS_A_ROUND: Final = 2
 LIFTS_A_LADDER: Final = 25
 """Schemes of one ladder that are lifted without success before it is left: that a lift is obstructed is inherited."""
@@ -69,6 +73,9 @@ class SearchResult:
         Flips that were tried and done.
     liftings:
         How often lifting ended how.
+    starts:
+        How many numerical starts ended at which stage: ``anneal``, ``sparsify``, ``thin``, ``pin`` failed there,
+        ``ternary``, ``Z`` and ``Q`` are exact.
     history:
         For each ring of walks, (flips tried, rank) at each fall of the lowest rank of the format.
     complete:
@@ -86,6 +93,7 @@ class SearchResult:
     tried: int
     flipped: int
     liftings: dict[str, int] = field(default_factory=dict)
+    starts: dict[str, int] = field(default_factory=dict)
     history: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     schemes: list[Scheme] = field(default_factory=list)
     complete: bool = True
@@ -99,40 +107,46 @@ Progress = Callable[["SearchResult"], None]
 
 
 def find_scheme(
-    target: str | MatrixProduct,
+    target: str | Target,
     rank: int | None = None,
     ring: str = "Z",
     *,
+    route: str = "auto",
     budget: float = 60.0,
     rounds: int | None = None,
     workers: int = 1,
     engine: Engine | None = None,
     seed: int = 0,
     settings: FlipSettings | None = None,
+    numeric: NumericSettings | None = None,
     start: Sequence[Scheme] = (),
     want: int = 1,
     symmetric: bool | None = None,
     out: Path | None = None,
     progress: Progress | None = None,
 ) -> SearchResult:
-    """Search a scheme for a format, from nothing, by walks in flip graphs and lifting.
+    """Search a scheme for a bilinear map, from nothing: by walks in flip graphs and lifting, or from random weights.
 
     Parameters
     ----------
     target:
-        A format to 8x8x8, such as ``"3x3x3"``.
+        A format to 8x8x8, such as ``"3x3x3"``, or another map: ``"poly:3"``, ``"cyclic:4"``, ``"complex"``,
+        ``"quaternion"``, ``"toeplitz:3"`` (see `grokkit.scheme.parse_target`), or a `Target`.
     rank:
         The rank to reach; by default the lowest on record for the ring.
     ring:
         ``ternary`` (Z with coefficients -1, 0, 1), ``Z``, ``Q``, ``GF(2)`` or ``GF(3)``.
+    route:
+        ``flip``: walks. ``numeric``: random weights, annealed, made rational. ``auto``: walks, and both in turn for
+        schemes over Q.
     budget:
         Seconds of wall-clock time; the round that is under way is finished.
     rounds:
         Ends the search after this many rounds, too: then the result is the same on any machine.
     workers:
         Threads, or processes of another `engine`. Changes nothing but time.
-    settings:
-        How pools are walked.
+    settings, numeric:
+        How pools are walked, and how numerical starts are made.
     start:
         Schemes, of any formats, to start from instead of the standard algorithm: extended and restricted as needed.
     want:
@@ -150,25 +164,38 @@ def find_scheme(
     >>> find_scheme("2x2x2", 7, "ternary", seed=1).scheme.name
     '<2,2,2;7>'
     """
-    target = MatrixProduct.parse(target) if isinstance(target, str) else target
+    target = parse_target(target) if isinstance(target, str) else target
     if ring not in RINGS:
         raise InvalidInput(f"ring {ring!r} is not understood here; use {', '.join(RINGS)}")
+    if route not in ROUTES:
+        raise InvalidInput(f"route {route!r} is not understood; use {', '.join(ROUTES)}")
     goal = _goal(target, rank, ring)
     if not budget > 0:
         raise InvalidInput(f"budget is {budget:g} s; a positive time is needed")
     if workers < 1 or want < 1 or (rounds is not None and rounds < 1):
         raise InvalidInput("workers, want and rounds must be at least 1")
-    run = _Run(target, goal, ring, seed, settings or FlipSettings(), start, want, symmetric)
+    run = _Run(
+        target,
+        goal,
+        ring,
+        seed,
+        route,
+        settings or FlipSettings(),
+        numeric or NumericSettings(),
+        start,
+        want,
+        symmetric,
+    )
     if out is None:
         return run.go(budget, rounds, workers, engine or in_threads(workers), progress, None)
     with undone_if_empty(out):
         return run.go(budget, rounds, workers, engine or in_threads(workers), progress, out)
 
 
-def _goal(target: MatrixProduct, rank: int | None, ring: str) -> int:
+def _goal(target: Target, rank: int | None, ring: str) -> int:
     bound, why = lower_bound(target, ring)
     if rank is None:
-        known = best_known(target).get(ring) if max(target.format) <= 16 else None
+        known = known_rank_of(target, ring)
         if known is None:
             raise InvalidInput(f"{target.name}: no rank over {ring} is on record for this format; say which to reach")
         return known
@@ -185,50 +212,75 @@ class _Run:
 
     def __init__(
         self,
-        target: MatrixProduct,
+        target: Target,
         goal: int,
         ring: str,
         seed: int,
+        route: str,
         settings: FlipSettings,
+        numeric: NumericSettings,
         start: Sequence[Scheme],
         want: int,
         symmetric: bool | None,
     ):
-        self.target, self.goal, self.ring, self.seed, self.want = target, goal, ring, seed, want
-        self.settings, self.start, self.symmetric = settings, [scheme.digest for scheme in start], symmetric
-        fitting = [
-            (walked, turned)
-            for walked, turned in WALKS[ring]
-            if all(pack(scheme, walked) is not None for scheme in start)
-            and (symmetric is None or symmetric == turned)
-            and (not turned or (not start and cube_counts(target, goal)))
-        ]
-        if not fitting and symmetric:
-            raise InvalidInput(f"{target.name} of rank {goal} over {ring}: no symmetric start")
-        if not fitting:
-            listed = ", ".join(f"{scheme.name} over {scheme.ring}" for scheme in start)
-            rings = " or ".join(dict.fromkeys(walked for walked, _ in WALKS[ring]))
-            raise InvalidInput(f"{listed}: no start for walks over {rings}")
-        self.walks = [FlipSearch(target, walked, seed, settings, start, goal, turned) for walked, turned in fitting]
+        self.target, self.goal, self.ring, self.seed, self.route, self.want = target, goal, ring, seed, route, want
+        self.settings, self.numeric_settings = settings, numeric
+        self.start, self.symmetric = [scheme.digest for scheme in start], symmetric
+        self.walks = [] if route == "numeric" else self._walks(start)
+        self.numeric: NumericSearch | None = None
+        if route == "numeric" or (route == "auto" and ring == "Q" and not start and symmetric is None):
+            self.numeric = self._numeric(start)
         self.rounds = 0
         self.seconds = 0.0
         self.liftings: Counter[str] = Counter()
         self.failed_lifts = [0] * len(self.walks)
         self.ladders = [0] * len(self.walks)
-        n, m, p = target.format
-        base = standard(n, m, p)
+        base = standard_scheme(target)
         if Ring.parse("Z" if ring == "ternary" else ring).characteristic:
             base = Scheme(target, base.U, base.V, base.W, ring=Ring.parse(ring), provenance=base.provenance)
         self.schemes: list[Scheme] = [base]
         self.certificate = verify(base)
 
+    def _walks(self, start: Sequence[Scheme]) -> list[FlipSearch]:
+        fitting = [
+            (walked, turned)
+            for walked, turned in WALKS[self.ring]
+            if all(pack(scheme, walked) is not None for scheme in start)
+            and (self.symmetric is None or self.symmetric == turned)
+            and (not turned or (not start and symmetric_cubes(self.target, self.goal)))
+        ]
+        if not fitting and self.symmetric:
+            raise InvalidInput(f"{self.target.name} of rank {self.goal} over {self.ring}: no symmetric start")
+        if not fitting:
+            listed = ", ".join(f"{scheme.name} over {scheme.ring}" for scheme in start)
+            rings = " or ".join(dict.fromkeys(walked for walked, _ in WALKS[self.ring]))
+            raise InvalidInput(f"{listed}: no start for walks over {rings}")
+        return [
+            FlipSearch(self.target, walked, self.seed, self.settings, start, self.goal, turned)
+            for walked, turned in fitting
+        ]
+
+    def _numeric(self, start: Sequence[Scheme]) -> NumericSearch | None:
+        if start or self.symmetric is not None:
+            raise InvalidInput("the numerical route starts from random weights; leave out the starts and the symmetry")
+        try:
+            return NumericSearch(self.target, self.goal, self.ring, self.seed, self.numeric_settings)
+        except InvalidInput:
+            if self.route == "numeric":
+                raise
+            return None  # too large: walks alone
+
     def identity(self) -> dict[str, Any]:
         """What must agree for a search to go on from a directory."""
         return {
-            "format": list(self.target.format),
+            **self.target.to_json(),
             "ring": self.ring,
             "seed": self.seed,
+            "route": self.route,
             "settings": {name: getattr(self.settings, name) for name in self.settings.__dataclass_fields__},
+            "numeric": {
+                name: getattr(self.numeric_settings, name) for name in self.numeric_settings.__dataclass_fields__
+            },
             "start": self.start,
             "symmetric": self.symmetric,
         }
@@ -268,8 +320,11 @@ class _Run:
         return result
 
     def round(self, engine: Engine, workers: int) -> None:
-        """A round of walks, over one of the rings in turn, and the liftings of what it found."""
-        at = self.rounds % len(self.walks)
+        """A round of walks, over one of the rings in turn, and the liftings of what it found; or of random starts."""
+        at = self.rounds % (len(self.walks) + (self.numeric is not None))
+        if at == len(self.walks):
+            self._numeric_round(engine, workers)
+            return
         walks = self.walks[at]
         before = walks.counts.seconds
         fresh = walks.round(engine, workers)
@@ -289,6 +344,20 @@ class _Run:
         if self.failed_lifts[at] >= LIFTS_A_LADDER:
             walks.give_up()
 
+    def _numeric_round(self, engine: Engine, workers: int) -> None:
+        assert self.numeric is not None
+        before = self.numeric.counts.seconds
+        fresh = self.numeric.round(engine, workers)
+        self.seconds += self.numeric.counts.seconds - before
+        self.rounds += 1
+        for scheme in fresh:
+            if self._wanted(scheme.rank) and self._fits(scheme):
+                self._take(scheme)
+
+    def _fits(self, scheme: Scheme) -> bool:
+        """Whether a scheme in characteristic 0 is one over the wanted ring."""
+        return scheme.ternary if self.ring == "ternary" else self.ring == "Q" or str(scheme.ring) == "Z"
+
     def _wanted(self, rank: int) -> bool:
         best = self.schemes[0].rank
         return rank < best or (rank == best <= self.goal and len(self.schemes) < self.want)
@@ -300,11 +369,7 @@ class _Run:
         self.seconds += time.process_time() - started
         self.liftings[lifting.outcome] += 1
         scheme = lifting.scheme
-        if (
-            scheme is None
-            or (self.ring == "Z" and str(scheme.ring) != "Z")
-            or (self.ring == "ternary" and not scheme.ternary)
-        ):
+        if scheme is None or not self._fits(scheme):
             self.failed_lifts[at] += 1
             return
         self._take(scheme.with_provenance(self._provenance(walks, lifting.outcome)))
@@ -342,6 +407,7 @@ class _Run:
             tried=sum(walks.counts.tried for walks in self.walks),
             flipped=sum(walks.counts.flipped for walks in self.walks),
             liftings=dict(self.liftings),
+            starts=dict(self.numeric.counts.stages) if self.numeric is not None else {},
             history={walks.name: list(walks.counts.history) for walks in self.walks},
             schemes=list(self.schemes),
             complete=complete,
@@ -350,5 +416,8 @@ class _Run:
 
 def scheme_name(scheme: Scheme, number: int = 0) -> str:
     """The name of a scheme's file: format, rank, and a number from the second on."""
-    assert isinstance(scheme.target, MatrixProduct)
-    return f"{'x'.join(map(str, scheme.target.format))}-{scheme.rank}{f'-{number}' if number else ''}.json"
+    if isinstance(scheme.target, MatrixProduct):
+        what = "x".join(map(str, scheme.target.format))
+    else:
+        what = re.sub(r"[^a-z0-9]+", "-", scheme.target.name.lower()).strip("-")
+    return f"{what}-{scheme.rank}{f'-{number}' if number else ''}.json"

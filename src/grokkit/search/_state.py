@@ -15,6 +15,7 @@ import numpy as np
 from grokkit.scheme import InvalidInput, Refuted, UnreadableFile, dumps, read_bytes, verify, write_atomically
 from grokkit.scheme._json import scheme_in
 from grokkit.search._flips import Counts, FlipSearch
+from grokkit.search._numeric import NumericCounts
 from grokkit.search._packed import holds
 from grokkit.search._symmetric import is_symmetric
 
@@ -37,6 +38,7 @@ def write_state(run: _Run, folder: Path) -> None:
         "failed_lifts": run.failed_lifts,
         "ladders": run.ladders,
         "schemes": [json.loads(dumps(scheme)) for scheme in run.schemes],
+        "numeric": None if run.numeric is None else vars(run.numeric.counts),
         "walks": [_walks(walks, f"w{at}", arrays) for at, walks in enumerate(run.walks)],
     }
     arrays["state"] = np.frombuffer(json.dumps(content).encode("utf-8"), dtype=np.uint8)
@@ -83,6 +85,15 @@ def read_state(run: _Run, folder: Path) -> None:
                 )
             for at, walks in enumerate(run.walks):
                 _restore(walks, content["walks"][at], f"w{at}", archive)
+        if run.numeric is not None:
+            counts = content["numeric"]
+            run.numeric.counts = NumericCounts(
+                rounds=int(counts["rounds"]),
+                starts=int(counts["starts"]),
+                cycles=int(counts["cycles"]),
+                seconds=float(counts["seconds"]),
+                stages=Counter({str(name): int(count) for name, count in counts["stages"].items()}),
+            )
         run.rounds, run.seconds = int(content["rounds"]), float(content["seconds"])
         run.liftings = Counter({str(name): int(count) for name, count in content["liftings"].items()})
         run.failed_lifts = [int(count) for count in content["failed_lifts"]]
@@ -110,10 +121,10 @@ def read_state(run: _Run, folder: Path) -> None:
 
 
 def _restore(walks: FlipSearch, content: dict[str, Any], prefix: str, archive: Any) -> None:
-    walks.ladder = [(int(n), int(m), int(p)) for n, m, p in content["ladder"]]
+    walks.ladder = [tuple(int(size) for size in form) for form in content["ladder"]]
     walks.rung, walks.idle = int(content["rung"]), int(content["idle"])
     walks.cubes = int(content["cubes"])
-    if not 0 <= walks.cubes <= (walks.target.n if walks.symmetric else 0):
+    if not 0 <= walks.cubes <= (walks.format[0] if walks.symmetric else 0):
         raise ValueError(f"{walks.cubes} cubes")
     walks.best = None if content["best"] is None else int(content["best"])
     pool = walks.pool_of(walks.ladder[walks.rung])
