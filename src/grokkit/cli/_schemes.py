@@ -52,7 +52,8 @@ def facts(scheme: Any) -> dict[str, Any]:
 
     target = scheme.target
     return {
-        "format": list(target.format) if isinstance(target, room.MatrixProduct) else None,
+        "name": scheme.name,
+        **({"format": list(target.format)} if isinstance(target, room.MatrixProduct) else target.to_json()),
         "rank": scheme.rank,
         "ring": str(scheme.ring),
         "ternary": scheme.ternary,

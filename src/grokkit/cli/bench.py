@@ -113,6 +113,7 @@ def bench(
 
 def _bench_schemes(sizes: str, dtypes: str, threads: str, seconds: float, seed: int, as_json: bool) -> int:
     """The table of all schemes of the catalog."""
+    from grokkit.scheme import MatrixProduct
     from grokkit.scheme.catalog import catalog
     from grokkit.studies import WrongScheme, bench_schemes, with_front
 
@@ -125,7 +126,7 @@ def _bench_schemes(sizes: str, dtypes: str, threads: str, seconds: float, seed: 
     try:
         with progress_bar("timing", len(catalog), "schemes") as advance:
             options = {"size": size[0], "dtype": types[0], "threads": count[0], "seconds": seconds, "seed": seed}
-            named = [(name, catalog[name]) for name in catalog]
+            named = [(name, catalog[name]) for name in catalog if isinstance(catalog[name].target, MatrixProduct)]
             rows.extend(bench_schemes(named, **options, progress=lambda: advance(1)))  # what was measured stays
     except WrongScheme as error:
         return say_no("bench", str(error), {"rows": [row.to_json() for row in rows]}, as_json)

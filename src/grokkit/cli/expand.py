@@ -158,15 +158,16 @@ def _sizes(text: str) -> list[int]:
 def _check_work(base: Any, levels: int, sizes: list[int], pairs: int) -> None:
     """Refuse what would take hours or more memory than there is."""
     from grokkit.execution import full_depth
-    from grokkit.scheme import InvalidInput
+    from grokkit.scheme import InvalidInput, MatrixProduct
 
-    n, m, p = base.target.format
-    coefficients = base.rank**levels * sum(side**levels for side in (n * m, m * p, n * p))
+    coefficients = base.rank**levels * sum(side**levels for side in base.target.shape)
     if coefficients > LARGEST_EXPANSION:
         raise InvalidInput(
             f"grokkit expand: --levels {levels}: {base.rank}^{levels} products with {coefficients:.1e} coefficients "
             "are too many; 10^8 coefficients are allowed"
         )
+    if not isinstance(base.target, MatrixProduct):
+        return
     products = pairs * sum(base.rank ** full_depth(base.target.format, (size, size, size)) for size in sizes)
     if products > MOST_PRODUCTS:
         raise InvalidInput(

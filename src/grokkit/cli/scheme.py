@@ -158,15 +158,16 @@ def _growth(content: dict[str, Any]) -> str:
 def _best_known(scheme: Any) -> dict[str, int]:
     from grokkit import scheme as room
 
+    if not isinstance(scheme.target, room.MatrixProduct):
+        return {}
     form = scheme.target.format
     return dict(room.best_known(form)) if max(form) <= 16 else {}
 
 
 def _print_facts(content: dict[str, Any]) -> None:
-    n, m, p = content["format"]
     a, b, c = content["additions_by_side"]
     rows = [
-        ("scheme", f"<{n},{m},{p};{content['rank']}> over {content['ring']}{', ternary' * content['ternary']}"),
+        ("scheme", f"{content['name']} over {content['ring']}{', ternary' * content['ternary']}"),
         ("proof", proven(content["certificate"]["equations"])),
         ("additions", f"{content['additions']} ({a} for A, {b} for B, {c} for C)"),
         ("scalings", str(content["scalings"])),
@@ -390,7 +391,7 @@ def construct(
     from grokkit.scheme.catalog import catalog
 
     target = room.MatrixProduct.parse(form)
-    schemes = catalog.schemes()
+    schemes = [scheme for scheme in catalog.schemes() if isinstance(scheme.target, room.MatrixProduct)]
     for source in using or []:
         for name in _members(source):
             reading = _read(name, "construct", json)

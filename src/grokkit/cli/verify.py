@@ -105,14 +105,13 @@ def _line(row: dict[str, Any]) -> str:
     if row["verdict"] != "exact":
         reason = row["reason"].removeprefix(row["file"] + ": ").removeprefix(row["member"] + ": ")
         return one_line(f"{where}: {row['verdict']}: {reason}")
-    n, m, p = row["format"]
     kind = ", ternary" if row["ternary"] else ""
     shared = row["shared_additions"]
     more = "" if shared is None else f" ({shared} with shared subexpressions)"
     convention = "" if row["convention"] == "row by row" else f", read with {row['convention']}"
     also = "".join(f", also modulo {prime}" for prime in row["also_modulo"])
     return one_line(
-        f"{where}: exact: <{n},{m},{p};{row['rank']}> over {row['ring']}{kind}, "
+        f"{where}: exact: {row['name']} over {row['ring']}{kind}, "
         f"{plural(row['equations'], 'equation')}, "
         f"{plural(row['additions'], 'addition')}{more}, sha256 {row['digest'][:16]}{convention}{also}"
     )

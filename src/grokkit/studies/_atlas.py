@@ -61,7 +61,7 @@ def write_atlas(entries: Iterable[AtlasEntry], folder: str | os.PathLike[str]) -
     for name in names:
         if names.count(name) > 1:
             raise InvalidInput(f"two schemes of the atlas would be called {name}; rename one")
-    rows.sort(key=lambda row: (row["volume"], row["format"], row["rank"], row["name"]))
+    rows.sort(key=lambda row: (row["order"], row["rank"], row["name"]))
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     page, index = _template("scheme.html"), _template("atlas.html")
@@ -81,19 +81,17 @@ def _template(name: str) -> Template:
 def _row(entry: AtlasEntry) -> dict[str, Any]:
     """Everything that the pages say of a scheme."""
     scheme = entry.scheme
-    if not isinstance(scheme.target, MatrixProduct):
-        raise InvalidInput(f"{scheme.name}: the atlas shows schemes for matrix products")
-    certificate = verify(scheme)
-    n, m, p = scheme.target.format
+    target, certificate = scheme.target, verify(scheme)
     exact = scheme.ring.rational
-    known = dict(best_known((n, m, p))) if max(n, m, p) <= 6 else {}
+    matrices = isinstance(target, MatrixProduct)
+    known = dict(best_known(target.format)) if isinstance(target, MatrixProduct) and max(target.format) <= 6 else {}
     return {
         "name": entry.name,
         "file": f"{_file_name(entry.name)}.html",
         "origin": entry.origin,
         "title": scheme.name,
-        "format": (n, m, p),
-        "volume": n * m * p,
+        "order": (not matrices, target.nonzeros, target.name),
+        "volume": target.nonzeros if matrices else target.nonzeros + 10**9,
         "rank": scheme.rank,
         "ring": str(scheme.ring),
         "ternary": scheme.ternary,
