@@ -69,7 +69,7 @@ def rationalize(
             continue
         thinned = thin(problem, sparse[0])
         if not thinned.loss < STILL_SOLVED:
-            farthest = max(farthest, "thin", key=STAGES.index)
+            farthest = "thin" if farthest == "sparsify" else farthest
             continue
         if farthest != "exact":
             farthest, nonzeros = "pin", int(thinned.free.sum())
