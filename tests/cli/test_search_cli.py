@@ -41,14 +41,14 @@ def test_not_found_keeps_the_best(tmp_path, capsys):
     ("arguments", "message"),
     [
         (["search"], "missing argument"),
-        (["search", "2x2"], "format '2x2' is not understood"),
+        (["search", "2x2"], "target '2x2' is not understood"),
         (["search", "2x2x2", "--rank", "6"], "at least 7 products are needed"),
         (["search", "2x2x2", "--budget", "0"], "'0' is no time; write 90s, 10m or 2h"),
         (["search", "2x2x2", "--budget", "soon"], "'soon' is no time"),
         (["search", "2x2x2", "--ring", "R"], "ring 'R' is not understood here"),
         (["search", "2x2x2", "--engine", "warp"], "engine 'warp' is not understood"),
         (["search", "2x2x2", "--from", "nowhere.json"], "nowhere.json"),
-        (["search", "2x2x2", "--route", "x"], "no such option"),
+        (["search", "2x2x2", "--route", "x"], "route 'x' is not understood; use auto, flip, numeric"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(arguments, message, capsys):
@@ -63,3 +63,12 @@ def test_durations(text, seconds):
     from grokkit.cli.search import duration
 
     assert duration(text) == seconds
+
+
+def test_other_maps_and_the_numerical_route(capsys):
+    assert main(["search", "poly:3", "--rank", "5", "--ring", "Q", "--route", "numeric", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["target"] == {"kind": "polynomial", "terms": [3, 3]}
+    assert found["rank"] == 5 and found["route"] == "numeric" and found["flips"] == 0 and found["starts"]["Q"] >= 1
+    assert main(["search", "complex", "--ring", "ternary", "--budget", "30s"]) == 0
+    assert "found <complex;3>" in capsys.readouterr().out
