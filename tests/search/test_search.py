@@ -158,7 +158,7 @@ def test_a_start_is_extended_or_restricted():
         (("2x2x2", 6), {}, "no scheme of rank 6 over Z exists, at least 7 products are needed"),
         (("2x2x5", 17, "GF(2)"), {}, "at least 18 products are needed .Hopcroft and Kerr 1971."),
         (("3x3x3", 18), {}, "at least 19 products"),
-        (("2x2", 7), {}, "format '2x2' is not understood"),
+        (("2x2", 7), {}, "target '2x2' is not understood"),
         (("2x2x2", 7, "R"), {}, "ring 'R' is not understood"),
         (("9x9x9", 700), {}, "a factor has 81 entries; flip graphs take 64"),
         (("7x7x7",), {}, "no rank over Z is on record"),
