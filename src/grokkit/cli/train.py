@@ -1,4 +1,4 @@
-"""``grokkit train``: train a population of bilinear networks."""
+"""``grokkit train``: train a population of bilinear networks, or all runs of a study."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from grokkit.cli._output import Json, Verb, check_readable, out_path, plural, print_json, progress_bar
+from grokkit.cli._output import Json, Verb, check_readable, out_path, plural, print_json, print_table, progress_bar
+
+CHANGED = ("seed", "shard_size")
+"""Fields that a study takes from the command line too."""
+OF_STUDIES = (*CHANGED, "engine")
 
 EXAMPLE = """\b
 Examples:
   grokkit train --runs 256 --batch-size 32 --out runs/b32
   grokkit train --preset source --seed 7 --out runs/source --json
+  grokkit train --study studies/protocol-b.toml --workers 2 --out runs/b
 
 A training that was interrupted goes on when the same command is given again. Results do not depend on
---workers.
+--workers, nor a study's on --engine. Read a study's runs with grokkit report, pandas or DuckDB.
 
 Exit status: 0 trained; 2 bad input; 130 interrupted by Ctrl-C or SIGTERM, and what there is has been saved."""
 
@@ -40,12 +45,23 @@ def train(
         Path | None,
         typer.Option("--config", help="Start from a TOML file of fields instead of a preset.", metavar="FILE"),
     ] = None,
+    study: Annotated[
+        Path | None,
+        typer.Option("--study", help="Make the runs of a study: a protocol in a TOML file.", metavar="FILE"),
+    ] = None,
     workers: Annotated[int, typer.Option(help="Worker processes.", metavar="N", min=1)] = 1,
     device: Annotated[str, typer.Option(help="A torch device, such as cpu or cuda.", metavar="NAME")] = "cpu",
     json: Json = False,
     **fields: Any,
 ) -> int:
-    """Train many bilinear networks at once, each from its own random weights."""
+    """Train many bilinear networks at once, each from its own random weights, or all runs of a study."""
+    if study is not None:
+        given = [name for name, value in fields.items() if value is not None and name not in OF_STUDIES]
+        other = {"preset": preset, "config": config, "device": None if device == "cpu" else device}
+        _check_alone([*given, *(name for name, value in other.items() if value is not None)])
+        changes = {name: fields[name] for name in CHANGED if fields[name] is not None}
+        return _train_study(study, out, fields["engine"] or "joblib", workers, changes, json)
+
     import time
 
     from grokkit.scheme import InvalidInput
@@ -94,6 +110,50 @@ def train(
     return 0 if population.complete else 130
 
 
+def _check_alone(given: list[str]) -> None:
+    from grokkit.scheme import InvalidInput
+
+    if given:
+        name = given[0].replace("_", "-")
+        raise InvalidInput(f"grokkit train: --{name} does not go with --study; the protocol in its file says all that")
+
+
+def _train_study(path: Path, out: Path, engine: str, workers: int, changes: dict[str, Any], json: bool) -> int:
+    """Make the runs that a study's folder lacks."""
+    import time
+
+    from grokkit.studies.runs import Study, run_study
+
+    check_readable(path)
+    study = Study.from_toml(path, **changes)
+    started = time.perf_counter()
+    with progress_bar(study.title, study.total_runs, "runs") as advance:
+        runs = run_study(study, out, engine=engine, workers=workers, progress=advance)
+    shares = {name: runs.success(name, by=())[0].proportion for name in study.outcomes}
+    if json:
+        print_json(
+            {
+                "out": str(out),
+                "study": study.title,
+                "digest": study.digest,
+                "runs": len(runs),
+                "cells": len(study.cells),
+                "complete": runs.complete,
+                "seconds": time.perf_counter() - started,
+                "cpu_seconds": runs.cpu_seconds,
+                "seed": study.seed,
+                "rows_sha256": runs.rows_sha256,
+                "outcomes": {name: share.to_json() for name, share in shares.items()},
+            }
+        )
+        return 0
+    print(study.title)
+    print(f"{plural(len(runs), 'run')} in {plural(len(study.cells), 'cell')}, root seed {study.seed}; 95 % intervals")
+    print_table(["outcome", "runs"], [[name, str(share)] for name, share in shares.items()])
+    print(f"Written to {out}; grokkit report {out} makes a page of them")
+    return 0
+
+
 def _finished_shards(out: Path) -> int:
     from grokkit.training._train import SHARD_FOLDER
 
@@ -110,7 +170,8 @@ def _with_configuration_options(command: Callable[..., int]) -> Callable[..., in
     parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     for each in dataclasses.fields(TrainConfig):
         default = each.default if each.default != "" else "none"
-        help_text = f"{each.metadata['help']} [default preset: {default}]"
+        other = "; with --study: joblib, threads, ray or dask" if each.name == "engine" else ""
+        help_text = f"{each.metadata['help']}{other} [default preset: {default}]"
         option = typer.Option(
             f"--{each.name.replace('_', '-')}",
             help=help_text,

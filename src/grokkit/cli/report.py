@@ -1,0 +1,58 @@
+"""``grokkit report``: what the runs of a study say, as a page with figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from grokkit.cli._output import Json, Verb, out_path, plural, print_json, print_table
+
+EXAMPLE = """\b
+Examples:
+  grokkit train --study studies/protocol-b.toml --workers 2 --out runs/b
+  grokkit report runs/b
+
+Writes OUT/index.html, a page that opens without a network, and its figures as PNG files. Every share comes with its n
+and a 95 % interval; outcomes that never came about are listed like the others.
+
+Exit status: 0 written, also for a study that is not complete; 2 bad input."""
+
+
+def register(app: typer.Typer) -> None:
+    short = "Make a page of a study's runs."
+    app.command("report", cls=Verb, short_help=short, epilog=EXAMPLE)(report)
+
+
+def report(
+    source: Annotated[Path, typer.Argument(help="Folder with the runs of a study.", metavar="DIR")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the page [default: DIR/report].", metavar="DIR", parser=out_path),
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Report the outcomes of a study's runs: shares with intervals, medians, trajectories, phase diagrams."""
+    from grokkit.studies.runs import write_report
+
+    summary = write_report(source, out or source / "report")
+    if json:
+        print_json(summary)
+    else:
+        _show(summary)
+    return 0
+
+
+def _show(summary: dict[str, Any]) -> None:
+    print(summary["title"])
+    done = plural(summary["runs"], "run")
+    print(f"{done} in {plural(len(summary['cells']), 'cell')}, root seed {summary['seed']}; 95 % intervals")
+    if not summary["complete"]:
+        print(f"not complete: the protocol asks for {plural(summary['runs_of_protocol'], 'run')}")
+    rows = [
+        [name, f"{share['count']} of {share['n']}", f"{100 * share['low']:.1f} to {100 * share['high']:.1f} %"]
+        for name, share in summary["outcomes"].items()
+    ]
+    print_table(["outcome", "runs", "interval"], rows)
+    print(f"Page: {summary['page']}")
