@@ -2,7 +2,7 @@
 
 protocols  both protocols of the source, 195 runs: wall and processor time, and what became of the runs; with
            --more N, N times as many seeds
-scaling    processor seconds a run of a short protocol, from 10^2 to 10^4 runs
+scaling    processor seconds a run of a short protocol, from 10^2 to 10^5 runs
 kill       a sweep whose process is killed at random moments, resumed each time, and compared with one that nothing
            interrupted: finished shards must stay as they are, byte for byte, and no row may be lost or repeated
 """
@@ -28,7 +28,7 @@ from grokkit.studies.runs import Runs, Study, open_runs, run_study
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTOCOLS = ("protocol-a", "protocol-b")
-SIZES = (100, 1000, 10_000)
+SIZES = (100, 1000, 10_000, 100_000)
 SHORT = {
     "title": "Short runs",
     "question": "What does a run cost?",

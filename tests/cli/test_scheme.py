@@ -156,6 +156,11 @@ def test_construct(run, parsed, tmp_path):
     save(standard(1, 1, 2), tmp_path / "s.json")
     assert parsed("scheme", "construct", "2x2x2", "--using", tmp_path / "s.json", "--ring", "ternary")["rank"] == 7
     assert "sides up to 16" in run("scheme", "construct", "99x2x2")[2]
+    assert parsed("scheme", "construct", "cyclic:7", "--out", tmp_path / "c7.json")["rank"] == 12
+    assert parsed("scheme", "verify", tmp_path / "c7.json")
+    assert run("scheme", "construct", "poly:4")[1].startswith("<poly:4;7> over Q, by interpolation")
+    assert "are known by their values" in run("scheme", "construct", "quaternion")[2]
+    assert "are for formats" in run("scheme", "construct", "cyclic:5", "--table")[2]
 
 
 def test_reduce(run, parsed, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -23,6 +23,9 @@ from grokkit.cli._output import (
 from grokkit.cli._schemes import SOURCE_HELP, facts, read
 from grokkit.cli.verify import EXAMPLE as VERIFY_EXAMPLE
 from grokkit.cli.verify import verify
+
+if TYPE_CHECKING:
+    from grokkit.scheme import Target
 
 LONGEST_LISTING: Final = 100
 """Products up to which `info` prints formulas and a picture."""
@@ -376,7 +379,10 @@ def _report_made(scheme: Any, out: Path | None, verb: str, more: dict[str, Any],
 
 
 def construct(
-    form: Annotated[str, typer.Argument(help="The format, such as 4x5x6; sides up to 16.", metavar="FORMAT")],
+    form: Annotated[
+        str,
+        typer.Argument(help="The format, such as 4x5x6; sides up to 16; or a map, such as cyclic:5.", metavar="FORMAT"),
+    ],
     using: Annotated[
         list[str] | None,
         typer.Option("--using", help="A further scheme file to build from; may be repeated.", metavar="FILE"),
@@ -390,7 +396,9 @@ def construct(
     from grokkit import scheme as room
     from grokkit.scheme.catalog import catalog
 
-    target = room.MatrixProduct.parse(form)
+    target = room.parse_target(form)
+    if not isinstance(target, room.MatrixProduct):
+        return _construct_map(target, using, table, out, json)
     schemes = [scheme for scheme in catalog.schemes() if isinstance(scheme.target, room.MatrixProduct)]
     for source in using or []:
         for name in _members(source):
@@ -417,6 +425,23 @@ def construct(
     print("\n".join(plan.lineage()))
     if known:
         print("best known: " + ", ".join(f"{rank} ({key})" for key, rank in known.items()))
+    return 0
+
+
+def _construct_map(target: Target, using: list[str] | None, table: bool, out: Path | None, json: bool) -> int:
+    """Polynomials, Toeplitz matrices and cyclic convolutions, by their values at points."""
+    from grokkit import scheme as room
+
+    if using or table:
+        raise room.InvalidInput(f"{target.name}: --using and --table are for formats, such as 4x5x6")
+    scheme = room.interpolated(target)
+    content = {"target": target.to_json(), "rank": scheme.rank, "ring": str(scheme.ring)}
+    if out is not None:
+        return _report_made(scheme, out, "construct", content, json)
+    if json:
+        print_json(content)
+    else:
+        print(f"{scheme.name} over {scheme.ring}, by {scheme.provenance.method}: no fewer products are possible")
     return 0
 
 

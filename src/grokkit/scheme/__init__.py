@@ -15,6 +15,7 @@ from grokkit.scheme._errors import InvalidInput, MissingExtra, UnreadableFile, n
 from grokkit.scheme._files import read_bytes, undone_if_empty, write_atomically
 from grokkit.scheme._formulas import formulas
 from grokkit.scheme._gaussian import Gaussian
+from grokkit.scheme._interpolation import interpolated
 from grokkit.scheme._invariants import Invariants, invariants, jacobian_rank
 from grokkit.scheme._json import check_claim, dumps, read_scheme
 from grokkit.scheme._kronecker import compose, expand
@@ -94,6 +95,7 @@ __all__ = [
     "growth_factor",
     "holds_weights",
     "improve",
+    "interpolated",
     "invariants",
     "jacobian_rank",
     "lattice_distance",
