@@ -26,7 +26,7 @@ layers: $(VENV)/test
 	$(BIN)/lint-imports
 
 unit: $(VENV)/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 doctest: $(VENV)/test
 	$(BIN)/python -m pytest --doctest-modules src

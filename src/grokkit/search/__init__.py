@@ -6,6 +6,7 @@ from grokkit.search._engines import ENGINES, make_engine
 from grokkit.search._flips import FlipSearch, FlipSettings
 from grokkit.search._lifting import Lifting, lift
 from grokkit.search._numeric import NumericSearch, NumericSettings
+from grokkit.search._record import SearchRecord, WalkRecord, open_search
 from grokkit.search._search import RINGS, ROUTES, SearchResult, find_scheme, scheme_name
 
 __all__ = [
@@ -17,11 +18,14 @@ __all__ = [
     "Lifting",
     "NumericSearch",
     "NumericSettings",
+    "SearchRecord",
     "SearchResult",
+    "WalkRecord",
     "cheapen",
     "find_scheme",
     "lift",
     "lower_bound",
     "make_engine",
+    "open_search",
     "scheme_name",
 ]

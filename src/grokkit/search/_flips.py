@@ -127,6 +127,10 @@ class Done:
     seconds: float
 
 
+TRACE: Final = 512
+"""Rounds of which a trace is kept; beyond, every second one is dropped, again and again."""
+
+
 @final
 @dataclass
 class Counts:
@@ -139,6 +143,20 @@ class Counts:
     ladders: int = 0
     history: list[tuple[int, int]] = field(default_factory=list)
     """(flips tried, lowest rank of the format until then), at each fall."""
+    trace: list[tuple[int, list[int]]] = field(default_factory=list)
+    """(flips tried, the rank that each walker came to), of rounds at the search's own format, evenly spaced."""
+    stride: int = 1
+    """Rounds at that format from one entry of the trace to the next."""
+    own: int = 0
+    """Rounds at that format."""
+
+    def note(self, ranks: list[int]) -> None:
+        """Take a round at the search's own format into the trace."""
+        if self.own % self.stride == 0:
+            self.trace.append((self.tried, ranks))
+            if len(self.trace) > TRACE:
+                self.trace, self.stride = self.trace[::2], 2 * self.stride
+        self.own += 1
 
 
 @final
@@ -264,12 +282,14 @@ class FlipSearch:
         done = engine([Slice([walked[i] for i in part], random[part], intervals[part], **common) for part in parts])
         self.counts.rounds += 1
         before, fresh = self.pool.best, []
+        ranks: list[int] = []
         results = (packed for each in done for packed in each.schemes)
         for number, start, moved in zip(numbers, schemes, results, strict=True):
             packed = np.concatenate([start[:, : self.cubes], moved], axis=1)
             lowest = self.pool.best
             new = self.pool.add(packed, generator)
             rank = packed.shape[1]
+            ranks.append(rank)
             won = new and lowest is not None and rank <= lowest
             self.pool.learn(int(number), won and (rank < lowest or len(self.pool.leaders) < self.settings.breadth))
             if won:
@@ -278,6 +298,8 @@ class FlipSearch:
             self.counts.tried += each.tried
             self.counts.flipped += each.flipped
             self.counts.seconds += each.seconds
+        if self.last:
+            self.counts.note(ranks)
         lowest = self.pool.best
         assert lowest is not None
         fresh = [packed for packed in fresh if packed.shape[1] == lowest]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from grokkit.search._search import _Run
 
 STATE: Final = "search.npz"
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 def write_state(run: _Run, folder: Path) -> None:
@@ -32,6 +32,8 @@ def write_state(run: _Run, folder: Path) -> None:
     content: dict[str, Any] = {
         "version": VERSION,
         "identity": run.identity(),
+        "goal": run.goal,
+        "found": run.found,
         "rounds": run.rounds,
         "seconds": run.seconds,
         "liftings": dict(run.liftings),
@@ -52,6 +54,7 @@ def _walks(walks: FlipSearch, prefix: str, arrays: dict[str, np.ndarray]) -> dic
     for rank, schemes in pool.ranks.items():
         arrays[f"{prefix}r{rank}"] = np.stack(schemes)
     return {
+        "name": walks.name,
         "ladder": walks.ladder,
         "rung": walks.rung,
         "cubes": walks.cubes,
@@ -150,4 +153,7 @@ def _restore(walks: FlipSearch, content: dict[str, Any], prefix: str, archive: A
         seconds=float(counts["seconds"]),
         ladders=int(counts["ladders"]),
         history=[(int(tried), int(rank)) for tried, rank in counts["history"]],
+        trace=[(int(tried), [int(rank) for rank in ranks]) for tried, ranks in counts["trace"]],
+        stride=int(counts["stride"]),
+        own=int(counts["own"]),
     )

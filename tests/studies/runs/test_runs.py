@@ -142,7 +142,7 @@ def test_interruptions_lose_and_repeat_nothing(runs, tmp_path, monkeypatch):
 
 
 def test_a_sweep_killed_at_random_moments(tmp_path):
-    """Real processes and SIGKILL; the benchmark does it fifty times."""
+    """Real processes and SIGKILL, fifty times."""
     path = ROOT / "benchmarks" / "studies.py"
     spec = importlib.util.spec_from_file_location("benchmark_of_studies", path)
     assert spec is not None and spec.loader is not None
@@ -150,9 +150,9 @@ def test_a_sweep_killed_at_random_moments(tmp_path):
     sys.modules["benchmark_of_studies"] = module
     spec.loader.exec_module(module)
     seen = module.kill_and_resume(
-        tmp_path, np.random.default_rng(0), kills=10, engine="threads", workers=2, protocol=module.TINY
+        tmp_path, np.random.default_rng(0), kills=50, engine="threads", workers=2, protocol=module.TINY
     )
-    assert seen.killed == 10
+    assert seen.killed == 50
 
 
 def test_a_finished_study_is_not_run_again(runs, monkeypatch):
