@@ -95,7 +95,7 @@ def test_bad_toml_is_one_line(tmp_path, text, message):
         ({"batch_size": 0}, "batch_size is 0"),
         ({"batch_size": 3000}, "batch_size 3000 exceeds samples 2000"),
         ({"prune_to": 9}, "prune_to 9 exceeds slots 8"),
-        ({"format": "2x2"}, "format '2x2' is not understood"),
+        ({"format": "2x2"}, "target '2x2' is not understood"),
         ({"format": "9x9x9"}, "larger than 8x8x8"),
         ({"optimizer": "lion"}, "use one of adamw, adam, sgd"),
         ({"epochs": 5}, "both steps and epochs"),

@@ -34,12 +34,13 @@ def crystallize(
         Path, typer.Argument(help="Directory written by grokkit train, or a weight file.", metavar="DIR|FILE")
     ],
     method: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Round; or fix slot scales and round; or polish, fix the basis and round; or polish, find rationals.",
+            help="Round; or fix slot scales and round; or polish, fix the basis and round; or polish, find rationals. "
+            "[default: full; of maps that are no matrix products rational]",
             metavar="[plain|scaled|full|rational]",
         ),
-    ] = "full",
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the restarts.", metavar="N", min=0)] = 0,
     out: Annotated[
         Path | None,
@@ -61,11 +62,12 @@ def crystallize(
     """Turn trained factors into exact schemes, each proven over the integers."""
     from grokkit.crystallize import METHODS
     from grokkit.crystallize import crystallize as make_exact
-    from grokkit.scheme import InvalidInput
+    from grokkit.scheme import InvalidInput, MatrixProduct
 
-    if method not in METHODS:
+    if method is not None and method not in METHODS:
         raise InvalidInput(f"grokkit crystallize: --method {method!r}; use one of {', '.join(METHODS)}")
     numbers, factors, target, folder, complete = _read(source)
+    method = method or ("full" if isinstance(target, MatrixProduct) else "rational")
     substitute = _fallback(fallback, target)
     folder = out or (folder / f"crystallized-{method}" if folder else None)
     started = time.process_time()
@@ -78,7 +80,7 @@ def crystallize(
         "source": str(source),
         "method": method,
         "seed": seed,
-        "format": list(target.format),
+        **target.to_json(),
         "runs": len(result),
         "exact": result.exact,
         "ranks": ranks,

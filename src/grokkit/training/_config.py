@@ -12,8 +12,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final, final, get_type_hints
 
-from grokkit.scheme import InvalidInput, MatrixProduct, read_bytes
+from grokkit.scheme import InvalidInput, MatrixProduct, Target, parse_target, read_bytes
 
+LARGEST_SIDE: Final = 8
+"""Of formats; of other maps an operand has at most its square of entries."""
 PRESETS: Final = ("default", "source")
 MAX_RUNS: Final = 10_000_000
 LONGEST_SHOWN: Final = 80
@@ -54,7 +56,7 @@ class TrainConfig:
     1000
     """
 
-    format: str = _option("2x2x2", "format n x m x p of the blocks that the network multiplies")
+    format: str = _option("2x2x2", "what the network learns: a format n x m x p, or a map such as poly:3")
     blocks: int = _option(1, "blocks a side: 2 trains 4x4 products in 2x2 blocks", 1, 16)
     runs: int = _option(256, "independent runs", 1, MAX_RUNS)
     seed: int = _option(0, "run i depends on (seed, i) alone", 0, 2**63 - 1)
@@ -132,8 +134,10 @@ class TrainConfig:
             target = self.target
         except InvalidInput as error:
             return [str(error)]
-        if max(target.format) > 8:
+        if max(target.shape) > LARGEST_SIDE**2:
             problems.append(f"format {self.format} is larger than 8x8x8, the largest that is trained")
+        if self.blocks > 1 and not isinstance(target, MatrixProduct):
+            problems.append(f"blocks is {self.blocks}; only matrices come in blocks, {self.format} does not")
         if self.samples == 0 and (self.epochs or self.retrain_epochs):
             problems.append("epochs need a fixed training set; set samples, or use steps")
         if (self.steps and self.epochs) or (self.retrain_steps and self.retrain_epochs):
@@ -155,9 +159,9 @@ class TrainConfig:
         return problems
 
     @property
-    def target(self) -> MatrixProduct:
+    def target(self) -> Target:
         """The bilinear map that the network should learn."""
-        return MatrixProduct.parse(self.format)
+        return parse_target(self.format)
 
     @property
     def kept_slots(self) -> tuple[int, ...]:

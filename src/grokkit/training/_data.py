@@ -33,8 +33,8 @@ def generator(seed: int, stream: int, *keys: int) -> np.random.Generator:
 
 def operand_values(config: TrainConfig) -> int:
     """Numbers in one pair of operands."""
-    n, m, p = config.target.format
-    return config.blocks**2 * (n * m + m * p)
+    a, b, _ = config.target.shape
+    return config.blocks**2 * (a + b)
 
 
 def operands(config: TrainConfig, rng: np.random.Generator, count: int) -> Float32[np.ndarray, "count values"]:
@@ -46,18 +46,18 @@ def operands(config: TrainConfig, rng: np.random.Generator, count: int) -> Float
 
 
 def second_moment(config: TrainConfig, pairs: Float[np.ndarray, "count values"]) -> Float64[np.ndarray, "d d"]:
-    """mean z zᵀ over samples and output blocks, d = nm·mp."""
-    n, m, p = config.target.format
+    """mean z zᵀ over samples and output blocks, d = len(a)·len(b)."""
+    u, v, _ = config.target.shape
     q = config.blocks
     wide = pairs.astype(np.float64)
-    a = wide[:, : q * q * n * m].reshape(-1, q, q, n * m)
-    b = wide[:, q * q * n * m :].reshape(-1, q, q, m * p)
-    z = np.einsum("sikx,skjy->sijxy", a, b).reshape(-1, n * m * m * p)
+    a = wide[:, : q * q * u].reshape(-1, q, q, u)
+    b = wide[:, q * q * u :].reshape(-1, q, q, v)
+    z = np.einsum("sikx,skjy->sijxy", a, b).reshape(-1, u * v)
     return z.T @ z / len(z)
 
 
 def initial_weights(config: TrainConfig, runs: np.ndarray) -> Float64[np.ndarray, "runs slots width"]:
-    """Starting factors: u, v and w of each slot side by side, width = nm + mp + np."""
+    """Starting factors: u, v and w of each slot side by side, width = len(a) + len(b) + len(c)."""
     a, b, c = config.target.shape
     drawn = []
     for i in runs:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float64, Int
 
 from grokkit import _native
+from grokkit.scheme import MatrixProduct
 from grokkit.training._config import TrainConfig
 from grokkit.training._data import initial_weights
 from grokkit.training._engine import Engine, balances, l1_strength, learning_rate, weight_decay
@@ -65,6 +66,8 @@ def why_not(config: TrainConfig) -> str | None:
     """Why the native trainer cannot serve a configuration; None if it can."""
     if _native.load() is None:
         return f"native core {_native.status()}"
+    if not isinstance(config.target, MatrixProduct):
+        return "it trains matrix products"
     if max(config.target.format) > LARGEST_SIDE or config.blocks > LARGEST_BLOCKS or config.slots > LARGEST_SLOTS:
         return f"it takes formats to 3x3x3, {LARGEST_BLOCKS} blocks and {LARGEST_SLOTS} slots"
     return None
@@ -167,7 +170,9 @@ class NativeEngine(Engine):
             "square": self._square,
             "norms": self._norms,
         }
-        n, m, p = config.target.format
+        target = config.target
+        assert isinstance(target, MatrixProduct), "why_not admits no other"
+        n, m, p = target.format
         training = _Training(
             n=n,
             m=m,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from grokkit.scheme import MatrixProduct
 from grokkit.training._config import TrainConfig
 from grokkit.training._data import (
     CHUNK_VALUES,
@@ -21,6 +22,7 @@ from grokkit.training._data import (
     TRAIN,
     generator,
     initial_weights,
+    operand_values,
     operands,
 )
 from grokkit.training._engine import l1_strength, learning_rate, weight_decay
@@ -70,9 +72,12 @@ def forward(config: TrainConfig, parameters: list[torch.Tensor], pairs: torch.Te
 
 def product(config: TrainConfig, pairs: torch.Tensor) -> torch.Tensor:
     """The true product, block by block, in the layout of `forward`."""
-    n, m, p = config.target.format
     a, b = _blocks(config, pairs)
     q = config.blocks
+    if not isinstance(config.target, MatrixProduct):
+        tensor = torch.from_numpy(config.target.tensor()).to(pairs.dtype)
+        return torch.einsum("si,sj,ijk->sk", a[0][0], b[0][0], tensor)[None, None]
+    n, m, p = config.target.format
     rows = []
     for i in range(q):
         row = []
@@ -84,10 +89,10 @@ def product(config: TrainConfig, pairs: torch.Tensor) -> torch.Tensor:
 
 
 def _blocks(config: TrainConfig, pairs: torch.Tensor) -> tuple[list[list[torch.Tensor]], list[list[torch.Tensor]]]:
-    n, m, p = config.target.format
+    u, v, _ = config.target.shape
     q = config.blocks
-    left, right = pairs[:, : q * q * n * m], pairs[:, q * q * n * m :]
-    a, b = left.split(n * m, dim=1), right.split(m * p, dim=1)
+    left, right = pairs[:, : q * q * u], pairs[:, q * q * u :]
+    a, b = left.split(u, dim=1), right.split(v, dim=1)
     return [list(a[i * q : (i + 1) * q]) for i in range(q)], [list(b[i * q : (i + 1) * q]) for i in range(q)]
 
 
@@ -109,8 +114,7 @@ class _TrainingSet:
             order = generator(config.seed, ORDER, epoch).permutation(config.samples)
             first = position * config.batch_size
             return self.fixed[torch.from_numpy(order[first : first + config.batch_size])]
-        n, m, p = config.target.format
-        steps = max(1, CHUNK_VALUES // (config.batch_size * config.blocks**2 * (n * m + m * p)))
+        steps = max(1, CHUNK_VALUES // (config.batch_size * operand_values(config)))
         chunk, position = divmod(step, steps)
         drawn = operands(config, generator(config.seed, FRESH, *self.key, chunk), steps * config.batch_size)
         first = position * config.batch_size

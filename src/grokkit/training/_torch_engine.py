@@ -247,17 +247,17 @@ class _Batches:
 
 
 def features(config: TrainConfig, pairs: torch.Tensor) -> torch.Tensor:
-    """z for each sample and output block: (..., count, values) to (..., count·blocks², nm·mp)."""
-    n, m, p = config.target.format
+    """z for each sample and output block: (..., count, values) to (..., count·blocks², len(a)·len(b))."""
+    u, v, _ = config.target.shape
     q = config.blocks
     lead = pairs.shape[:-1]
-    a = pairs[..., : q * q * n * m].reshape(*lead, q, q, n * m)
-    b = pairs[..., q * q * n * m :].reshape(*lead, q, q, m * p)
+    a = pairs[..., : q * q * u].reshape(*lead, q, q, u)
+    b = pairs[..., q * q * u :].reshape(*lead, q, q, v)
     if q == 1:
         z = a[..., 0, 0, :, None] * b[..., 0, 0, None, :]
-        return z.reshape(*lead, n * m * m * p)
+        return z.reshape(*lead, u * v)
     z = torch.einsum("...ikx,...kjy->...ijxy", a, b)
-    return z.reshape(*lead[:-1], lead[-1] * q * q, n * m * m * p)
+    return z.reshape(*lead[:-1], lead[-1] * q * q, u * v)
 
 
 def batch_count(config: TrainConfig) -> int:

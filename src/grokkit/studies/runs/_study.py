@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Final, final
 
-from grokkit.scheme import InvalidInput, read_bytes
+from grokkit.scheme import InvalidInput, MatrixProduct, read_bytes
 from grokkit.studies.runs._cells import MANAGED, Cell, Shard, Value, canonical, cell_seed
 from grokkit.studies.runs._names import MEASURES, METRICS, OUTCOMES, check_known
 from grokkit.studies.runs._reading import KINDS, factor_levels, reason, scalars, strings, table, underscored
@@ -141,7 +141,8 @@ class Study:
             seen[content] = cell.name
             target = cell.config.target
             expands = [name for name in self.outcomes if name.startswith("expands_")]
-            if expands and (len(set(target.format)) > 1 or target.format[0] == 1):
+            square = isinstance(target, MatrixProduct) and len(set(target.format)) == 1 and target.format[0] > 1
+            if expands and not square:
                 raise InvalidInput(
                     f"outcomes: {expands[0]} is of square formats from 2; cell {cell.name} has {cell.config.format}"
                 )
