@@ -30,6 +30,10 @@ SECTIONS = (
     ("Checkpoints of the published work", "checkpoints.py", []),
     ("Expansion", "expansion.py", []),
     ("Speed of training", "training.py", []),
+    ("Studies: both protocols", "studies.py", ["protocols"]),
+    ("Studies: ten times as many seeds", "studies.py", ["protocols", "--more", "10"]),
+    ("Studies: cost a run", "studies.py", ["scaling"]),
+    ("Studies: killed fifty times", "studies.py", ["kill"]),
     ("Speed of proof", "proof.py", []),
     ("Search: flips a second", "search.py", ["flips"]),
     ("Search: how often it succeeds", "search.py", ["rates"]),
@@ -70,7 +74,9 @@ def main() -> None:
     for title, script, arguments in SECTIONS:
         if title in chosen:
             kept[title] = measured(title, script, arguments)
-            parts = [kept[title] for title, _, _ in SECTIONS if title in kept]
+            own = [title for title, _, _ in SECTIONS]
+            parts = [kept[title] for title in (*own, *kept) if title in kept]
+            parts = list(dict.fromkeys(parts))  # in this order, then what was written by hand
             PAGE.write_text("\n\n".join([head, *parts]) + "\n")  # each time, so that nothing measured is lost
 
 
