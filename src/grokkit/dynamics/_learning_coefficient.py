@@ -73,7 +73,8 @@ def local_learning_coefficient(
     data (of `batch`, unless `samples` says otherwise), β = 1 / log n unless given, γ the `localization`. L has to be
     a negative log-likelihood per sample for λ to be Watanabe's: half the squared error has unit variance. At a regular
     minimum λ = d/2; singular ones have less. γ confines flat directions and draws λ̂ down a little: for a
-    regular direction of curvature h by the factor n β h / (n β h + γ).
+    regular direction of curvature h by the factor n β h / (n β h + γ). Chains go as far as √(d/γ) in flat directions, d
+    the number of parameters: with many, raise γ until that is small beside the norm of w*, and look at R-hat.
 
     With full gradients (`batch_size=None`) each step is accepted or rejected after Metropolis, so that the step size
     leaves no bias. With minibatches (drawn with replacement, one for each chain) it is plain SGLD (Welling and Teh
