@@ -13,6 +13,7 @@ from grokkit.studies.runs._names import MEASURES, METRICS, OUTCOMES
 from grokkit.studies.runs._study import Analysis, Stopping, Study
 
 if TYPE_CHECKING:
+    from grokkit.studies.runs._early import early_features
     from grokkit.studies.runs._engines import ENGINES, LostWorkers
     from grokkit.studies.runs._report import write_report
     from grokkit.studies.runs._run import run_study
@@ -32,6 +33,7 @@ __all__ = [
     "Study",
     "Success",
     "Typical",
+    "early_features",
     "open_runs",
     "run_study",
     "write_report",
@@ -43,11 +45,17 @@ _HOMES = {
     "Runs": "_runs",
     "Success": "_runs",
     "Typical": "_runs",
+    "early_features": "_early",
     "open_runs": "_runs",
     "run_study": "_run",
     "write_report": "_report",
 }
-_NEEDS = {"_runs": ("pyarrow",), "_run": ("pyarrow", "joblib"), "_report": ("pyarrow", "jinja2", "matplotlib")}
+_NEEDS = {
+    "_early": ("pyarrow",),
+    "_runs": ("pyarrow",),
+    "_run": ("pyarrow", "joblib"),
+    "_report": ("pyarrow", "jinja2", "matplotlib"),
+}
 
 
 def __getattr__(name: str) -> Any:
