@@ -21,7 +21,19 @@ from grokkit.training import TrainConfig, train
 from grokkit.training._shard import ShardRun, save_shard
 
 STRASSEN = catalog["strassen"]
-VERBS = ("demo", "train", "crystallize", "verify", "expand", "search", "bench", "report", "doctor")
+VERBS = (
+    "demo",
+    "train",
+    "crystallize",
+    "verify",
+    "expand",
+    "search",
+    "bench",
+    "claims",
+    "report",
+    "reproduce",
+    "doctor",
+)
 SMALL = ["--runs", "6", "--shard-size", "3", "--steps", "100", "--retrain-steps", "100", "--samples", "200"]
 
 

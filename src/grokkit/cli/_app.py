@@ -28,6 +28,7 @@ LIST_OPTIONS: Final = {
     "--dtypes": r"(?:float|complex|int|uint)\d+",
     "--shapes": r"\d+x\d+x\d+",
     "--transpose": r"[nt]{2}",
+    "--batch-sizes": r"\d+",
 }
 """Options that take several values, with commas or with spaces, and what a value looks like."""
 

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import typer
 
-from grokkit.cli import bench, claims, crystallize, demo, doctor, expand, report, scheme, search, train, verify
+from grokkit.cli import (
+    bench,
+    claims,
+    crystallize,
+    demo,
+    doctor,
+    expand,
+    report,
+    reproduce,
+    scheme,
+    search,
+    train,
+    verify,
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add every verb, once."""
     if app.registered_commands:
         return
-    for verb in (demo, train, crystallize, verify, expand, scheme, search, bench, claims, report, doctor):
+    for verb in (demo, train, crystallize, verify, expand, scheme, search, bench, claims, report, reproduce, doctor):
         verb.register(app)

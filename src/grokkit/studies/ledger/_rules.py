@@ -1,0 +1,18 @@
+"""The rule of every claim that a protocol settles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from grokkit.studies.ledger._rules_expansion import EXPANSION
+from grokkit.studies.ledger._rules_numerics import NUMERICS
+from grokkit.studies.ledger._rules_solutions import SOLUTIONS
+from grokkit.studies.ledger._rules_structure import STRUCTURE
+from grokkit.studies.ledger._rules_training import TRAINING
+from grokkit.studies.ledger._verdicts import Rule
+
+_PARTS: Final[tuple[Mapping[str, Rule], ...]] = (EXPANSION, STRUCTURE, NUMERICS, SOLUTIONS, TRAINING)
+
+RULES: Final[dict[str, Rule]] = {claim: rule for part in _PARTS for claim, rule in part.items()}
+"""From the id of a claim to its rule."""
