@@ -11,23 +11,17 @@ from pathlib import Path
 
 import torch
 
-from grokkit.transfer.fusion import ROWS, FusionConfig, FusionStudy, fusion_by_frequency, study_fusion
+from grokkit.transfer.fusion import PROTOCOLS, ROWS, FusionStudy, fusion_by_frequency, study_fusion
 
-PROTOCOLS = {
-    "shared": ("both experts see the frequency and are trained over the whole range", FusionConfig()),
-    "blind": (
-        "both are trained over the whole range and see no frequency",
-        FusionConfig(widths=(4, 8), sees_frequency=False),
-    ),
-    "split": (
-        "the smaller is trained on 0.9 to 1.4, the larger on 1.7 to 2.2; both see the frequency",
-        FusionConfig(first_range=(0.9, 1.4), second_range=(1.7, 2.2)),
-    ),
+WHAT = {
+    "shared": "both experts see the frequency and are trained over the whole range",
+    "blind": "both are trained over the whole range and see no frequency",
+    "split": "the smaller is trained on 0.9 to 1.4, the larger on 1.7 to 2.2; both see the frequency",
 }
 
 
 def show(name: str, found: FusionStudy) -> None:
-    what, config = PROTOCOLS[name]
+    what, config = WHAT[name], PROTOCOLS[name]
     small, large = (expert.network.parameters for expert in found.runs[0].experts)
     print(f"\n### {name}: {what}\n")
     print(
@@ -57,7 +51,7 @@ def main() -> None:
     torch.set_num_threads(1)
     kept = {}
     for name in chosen.protocol:
-        found = study_fusion(PROTOCOLS[name][1], range(chosen.seeds))
+        found = study_fusion(PROTOCOLS[name], range(chosen.seeds))
         assert all(run.over_oracle <= 1.05 for run in found.runs), f"{name}: a gate is more than 5 % off the oracle's"
         show(name, found)
         kept[name] = found.to_json()

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "tutorial-grokking.md"
 SETTINGS: dict[int, dict[str, Any]] = {
     23: {"p": 23, "fraction": 0.9, "scale": 5.0, "decay": 0.4, "epochs": 1200, "before": 400},
-    97: {"p": 97, "fraction": 0.4, "scale": 4.0, "decay": 0.8, "epochs": 1600, "before": 600},
+    97: {"p": 97, "fraction": 0.4, "scale": 4.0, "decay": 0.8, "epochs": 2200, "before": 600},
 }
 KINDS = ("true", "shuffled")
 COLUMNS = ("epoch", "training", "test", "training_entropy", "test_entropy", "accuracy")
@@ -125,7 +125,7 @@ def _losses(axis: Axes, runs: list[dict[str, Any]], title: str) -> None:
             axis.plot(curves["epoch"], curves[name], color=color, lw=1, label=name if turn == 0 else None)
     axis.axhline(1e-6, color=INK, lw=0.7, ls=":")
     axis.set(yscale="log", ylim=(1e-16, 5), xlabel="epoch", ylabel="squared error", title=title)
-    axis.legend(frameon=False, fontsize=8, loc="center right")
+    axis.legend(frameon=False, fontsize=8, loc="lower left")
 
 
 def main() -> None:

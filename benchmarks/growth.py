@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, final
@@ -34,20 +33,16 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from grokkit.transfer.embed import (
-    Accuracy,
+    PREDICTORS,
     AddPositions,
     DecoderBlock,
     Growth,
     LastToken,
-    LazyEmbedding,
+    ParityStudy,
     Placement,
     crop,
     embed,
-    parity_accuracy,
-    parity_labels,
-    parity_network,
-    random_bits,
-    train_parity,
+    study_parity,
 )
 
 HEAD = 8
@@ -188,42 +183,23 @@ def summary(rows: list[dict[str, Any]], rates: tuple[float, ...]) -> dict[str, A
     }
 
 
-def parity(samples: int = 2000) -> list[dict[str, Any]]:
-    """One row a size; then the parity of all bits, trained on 1024 rows, which it memorizes."""
-    learned = train_parity(32, (1, 5, 9))
-    assert learned.test.verdict == "learned", str(learned.test)
-    rows = []
-    for inputs, hidden in ((128, 2048), (256, 4096), (512, 8192), (1024, 16384), (2048, 32768)):
-        generator = torch.Generator().manual_seed(inputs)
-        start = time.perf_counter()
-        places = torch.randperm(inputs, generator=generator)[:32].tolist()
-        units = torch.randperm(hidden, generator=generator)[:64].tolist()
-        grown = Growth({"input": Placement.at(32, inputs, places), "0": Placement.at(64, hidden, units)})
-        lazy = LazyEmbedding(learned.model, grown)
-        bits = random_bits(samples, inputs, generator)
-        relevant = tuple(places[i] for i in learned.relevant)
-        found = parity_accuracy(lazy, bits, relevant)
-        seconds = time.perf_counter() - start
-        core = parity_accuracy(LazyEmbedding(parity_network(32, 64, generator), grown), bits, relevant)
-        control = _random_network(bits, hidden, relevant, generator)
-        row = {"inputs": inputs, "hidden": hidden, "rank": lazy.weights()["0"].rank(), "seconds": round(seconds, 3)}
-        rows.append(row | {"learned": str(found), "random_core": str(core), "random": str(control)})
-    full = train_parity(32, samples=1024)
-    rows.append({"inputs": 32, "relevant": 32, "training": str(full.training), "test": str(full.test)})
-    return rows
-
-
-def _random_network(
-    bits: torch.Tensor, hidden: int, relevant: tuple[int, ...], generator: torch.Generator, some: int = 1024
-) -> Accuracy:
-    """A dense random network by `some` hidden units at a time, never all in memory."""
-    inputs = bits.shape[1]
-    total = torch.zeros(len(bits), 2)
-    for _ in range(0, hidden, some):
-        weight, bias = ((2 * torch.rand(some, n, generator=generator) - 1) * inputs**-0.5 for n in (inputs, 1))
-        out = (2 * torch.rand(2, some, generator=generator) - 1) * hidden**-0.5
-        total += torch.relu(bits @ weight.T + bias.T) @ out.T
-    return Accuracy(int((total.argmax(1) == parity_labels(bits, relevant)).sum()), len(bits))
+def parity(found: ParityStudy, as_json: bool) -> None:
+    """The published sizes: accuracy of the grown network and of its controls, and the parity of all bits."""
+    if as_json:
+        print(json.dumps(found.to_json()))
+        return
+    print(f"| inputs / hidden | {' | '.join(PREDICTORS)} | right on every row | rank of W1 | seconds |")
+    print("|---" * (len(PREDICTORS) + 4) + "|")
+    for size in found.sizes:
+        rows = [row for row in found.rows if (row.inputs, row.hidden) == size]
+        cells = " | ".join(str(found.accuracy(name, size)) for name in PREDICTORS)
+        ranks = "/".join(sorted({str(row.rank) for row in rows}))
+        seconds = f"{np.median([row.seconds for row in rows]):.2f}"
+        print(
+            f"| {size[0]} / {size[1]} | {cells} | {found.always_right(PREDICTORS[0], size)} of {len(rows)} | {ranks} | {seconds} |"
+        )
+    for training, test in zip(found.full_training, found.full_test, strict=True):
+        print(f"all 32 bits: trained on {training}; new {test}")
 
 
 def main() -> None:
@@ -239,8 +215,7 @@ def main() -> None:
         parser.error("--seeds: an interval needs at least 2")
     torch.set_num_threads(1)
     if options.experiment == "parity":
-        rows = parity()
-        print(json.dumps(rows) if options.json else "\n".join(json.dumps(row) for row in rows))
+        parity(study_parity(range(options.first, options.first + options.seeds)), options.json)
         return
     experiment = EXPERIMENTS[options.experiment]
     if options.rates:

@@ -17,50 +17,16 @@ import numpy as np
 import torch
 
 from grokkit.transfer.operators import (
+    CASES,
     KINDS,
-    CyclotronFields,
-    FieldProblem,
-    Grid,
-    Multiplier,
-    OnNodes,
-    OperatorConfig,
-    TrainingSettings,
     TransferStudy,
-    WaveFields,
     bound_by_resolution,
     bound_violations,
     error_by_resolution,
     fields_side_by_side,
-    random_coefficients,
+    heat_kernel,
     spectral_tail,
-    study_transfer,
 )
-
-PROBLEMS: dict[str, tuple[FieldProblem, tuple[int, ...]]] = {
-    "wave": (WaveFields(), (16, 32, 64, 256)),
-    "extended": (WaveFields(extended=True), (16, 32, 64)),
-    "cyclotron": (CyclotronFields(), (16, 32, 64, 256)),
-    "drift": (CyclotronFields(drift=0.4), (16, 32)),
-}
-
-
-def study(name: str, seeds: int) -> TransferStudy:
-    problem, nodes = PROBLEMS[name]
-    if problem.axes == 1:
-        return study_transfer(problem, nodes, range(seeds))
-    spectral = OperatorConfig(modes=5, width=8, axes=2)
-    messages = OperatorConfig(modes=2, width=8, axes=2)
-    settings = TrainingSettings(steps=300, batch=32)
-    return study_transfer(
-        problem,
-        nodes,
-        range(seeds),
-        spectral=spectral,
-        messages=messages,
-        settings=settings,
-        training_fields=256,
-        fields=100,
-    )
 
 
 def show(found: TransferStudy) -> None:
@@ -88,7 +54,7 @@ def bound(operators: int, seed: int) -> list[dict[str, Any]]:
             f"| {row.kind} | {row.published} of {row.n} | {row.rate_low:.2g} to {row.rate_high:.2g} | {row.completed} | "
             f"{row.median_ratio:.2g} | {row.largest_ratio:.3g} |"
         )
-    operator, fields = heat()
+    operator, fields = heat_kernel()
     print("\nA heat kernel (exp(-k²/200), modes to 64) on 200 fields whose coefficients fall as 1/k^1.5; medians:\n")
     print("| modes kept | error | operator norm × tail | Hilbert-Schmidt norm × tail |\n|---|---|---|---|")
     for kept in (7, 15, 31):
@@ -99,27 +65,9 @@ def bound(operators: int, seed: int) -> list[dict[str, Any]]:
     return [row.to_json() for row in rows]
 
 
-def heat() -> tuple[Multiplier, np.ndarray]:
-    fields = random_coefficients((200,), 64, np.random.default_rng(0), decay=1.5)
-    return Multiplier.of(lambda k: np.exp(-(k**2) / 200) + 0j, 64), fields
-
-
-def draw_fields(folder: Path) -> None:
-    """One density on three grids, as the multiplier fitted on 16 nodes and its wrong embeddings turn it."""
-    problem, grids = CyclotronFields(), [Grid(16), Grid(32), Grid(64)]
-    training = problem.pairs(16, 64, 0)
-    fitted = Multiplier.fit(training.before[:, 0], training.after[:, 0], Grid(16), problem.modes)
-    wrong = {f"multiplier, {kind}": OnNodes(fitted, Grid(16), kind) for kind in ("tail padding", "kept taps")}
-    tests = [problem.pairs(grid.nodes, 1, 1) for grid in grids]
-    fields = {"truth": [test.after[0, 0] for test in tests]}
-    for name, operator in {"multiplier": fitted, **wrong}.items():
-        fields[name] = [operator(test.before[0, 0], test.grid) for test in tests]
-    fields_side_by_side(grids, fields).savefig(folder / "operators-fields.png", dpi=110)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problem", nargs="+", choices=[*PROBLEMS, "bound"], default=[*PROBLEMS, "bound"])
+    parser.add_argument("--problem", nargs="+", choices=[*CASES, "bound"], default=[*CASES, "bound"])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--operators", type=int, default=2000)
     parser.add_argument("--figures", type=Path)
@@ -131,15 +79,19 @@ def main() -> None:
         if name == "bound":
             kept[name] = bound(chosen.operators, 0)
             if chosen.figures:
-                bound_by_resolution(*heat(), range(1, 48)).savefig(chosen.figures / "operators-bound.png", dpi=110)
-                draw_fields(chosen.figures)
+                bound_by_resolution(*heat_kernel(), range(1, 48)).savefig(
+                    chosen.figures / "operators-bound.png", dpi=110
+                )
             continue
-        found = study(name, chosen.seeds)
+        found = CASES[name].study(range(chosen.seeds))
         check(name, found)
         show(found)
         kept[name] = found.to_json()
         if chosen.figures:
             error_by_resolution(found).savefig(chosen.figures / f"operators-{name}.png", dpi=110)
+            fields_side_by_side(found.grids[:3], {row: each[:3] for row, each in found.examples.items()}).savefig(
+                chosen.figures / f"operators-{name}-fields.png", dpi=110
+            )
     if chosen.json:
         chosen.json.write_text(json.dumps(kept))
 

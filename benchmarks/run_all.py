@@ -32,7 +32,7 @@ SECTIONS = (
     ("Speed of training", "training.py", []),
     ("Studies: both protocols", "studies.py", ["protocols"]),
     ("Studies: ten times as many seeds", "studies.py", ["protocols", "--more", "10"]),
-    ("Studies: cost a run", "studies.py", ["scaling"]),
+    ("Studies: cost a run", "studies.py", ["scaling", "--workers", "1"]),
     ("Studies: killed fifty times", "studies.py", ["kill"]),
     ("Speed of proof", "proof.py", []),
     ("Search: flips a second", "search.py", ["flips"]),

@@ -1,4 +1,5 @@
-"""How often searches succeed, and in what time: `python benchmarks/search.py [rates|numeric|lifting|flips] [--runs N]`.
+"""How often searches succeed, and in what time: `python benchmarks/search.py [rates|numeric|lifting|flips]
+[--runs N] [--only FORMAT...]`.
 
 rates    independent searches for every format, each within a budget of processor time: found, proven by the independent
          verifier, and the time to that, its median by Kaplan and Meier where searches were cut off
@@ -13,6 +14,8 @@ import argparse
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -79,11 +82,13 @@ def independently_proven(scheme) -> bool:
         return verify_standalone.check(path)[0] == 0
 
 
-def rates(runs: int) -> None:
+def rates(runs: int, only: Sequence[str] = ()) -> None:
     print(f"Seeds 0 to {runs - 1}, independent searches from the standard algorithm, one thread each; CPU seconds.\n")
     print("| format | rank | ring | found [95 % Wilson] | median time | 10 % and 90 % | flips to it, median | budget |")
     print("|---|---|---|---|---|---|---|---|")
     for form, rank, ring, budget in GOALS:
+        if only and f"{form}:{rank}" not in only:
+            continue
         times, found, flips = [], [], []
         for seed in range(runs):
             started = time.process_time()
@@ -204,10 +209,12 @@ def main() -> None:
     parser.add_argument(
         "--runs", type=int, default=0, metavar="N", help="searches of each kind [rates, numeric, lifting: 20; flips: 5]"
     )
+    goals = [f"{form}:{rank}" for form, rank, _, _ in GOALS]
+    parser.add_argument("--only", nargs="+", default=[], choices=goals, metavar="GOAL", help="of rates, like 4x4x4:47")
     arguments = parser.parse_args()
     if arguments.runs < 0:
         sys.exit("benchmarks/search.py: --runs must not be negative")
-    tables = {"rates": rates, "numeric": numeric, "lifting": lifting, "flips": flips}
+    tables = {"rates": partial(rates, only=arguments.only), "numeric": numeric, "lifting": lifting, "flips": flips}
     tables[arguments.what](arguments.runs or (5 if arguments.what == "flips" else 20))
 
 

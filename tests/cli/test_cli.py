@@ -32,6 +32,7 @@ VERBS = (
     "claims",
     "report",
     "reproduce",
+    "transfer",
     "doctor",
 )
 SMALL = ["--runs", "6", "--shard-size", "3", "--steps", "100", "--retrain-steps", "100", "--samples", "200"]

@@ -149,8 +149,8 @@ def test_construct(run, parsed, tmp_path):
     assert code == 0
     assert out.startswith("<4,4,4;49>: flip graph, sha256 ") and "best known: 48 (Q)" in out
     assert run("scheme", "construct", "8x8x8")[1].startswith("<8,8,8;343> = <2,2,2;7> (x) <4,4,4;49>")
-    content = parsed("scheme", "construct", "3x2x5", "--out", tmp_path / "c.exp")
-    assert load(tmp_path / "c.exp").rank == content["rank"] == 26
+    content = parsed("scheme", "construct", "3x2x6", "--out", tmp_path / "c.exp")
+    assert load(tmp_path / "c.exp").rank == content["rank"] == 30
     code, out, _ = run("scheme", "construct", "3x3x3", "--table")
     assert code == 0 and "2x2x2" in out and "best known" in out
     save(standard(1, 1, 2), tmp_path / "s.json")

@@ -16,6 +16,7 @@ from grokkit.cli import (
     scheme,
     search,
     train,
+    transfer,
     verify,
 )
 
@@ -24,5 +25,20 @@ def register(app: typer.Typer) -> None:
     """Add every verb, once."""
     if app.registered_commands:
         return
-    for verb in (demo, train, crystallize, verify, expand, scheme, search, bench, claims, report, reproduce, doctor):
+    verbs = (
+        demo,
+        train,
+        crystallize,
+        verify,
+        expand,
+        scheme,
+        search,
+        bench,
+        claims,
+        report,
+        reproduce,
+        transfer,
+        doctor,
+    )
+    for verb in verbs:
         verb.register(app)

@@ -21,12 +21,16 @@ from grokkit.transfer.control._silence import (  # noqa: E402
     entropy_gap,
     topological_entropy,
 )
+from grokkit.transfer.control._study import POLICIES, ControlConfig, ControlStudy, study_control  # noqa: E402
 from grokkit.transfer.control._two_level import TwoLevel, pt_violation  # noqa: E402
 from grokkit.transfer.control._watch import LayerWatch  # noqa: E402
 
 __all__ = [
+    "POLICIES",
     "TOPOLOGY",
     "Connectivity",
+    "ControlConfig",
+    "ControlStudy",
     "DriftTrace",
     "DriftingGraph",
     "DriftingSources",
@@ -48,5 +52,6 @@ __all__ = [
     "learn_graph",
     "pt_violation",
     "run_drift",
+    "study_control",
     "topological_entropy",
 ]

@@ -18,11 +18,20 @@ from grokkit.transfer.embed._parity import (  # noqa: E402
     random_bits,
     train_parity,
 )
+from grokkit.transfer.embed._parity_study import (  # noqa: E402
+    PREDICTORS,
+    SIZES,
+    ParityRow,
+    ParityStudy,
+    study_parity,
+)
 from grokkit.transfer.embed._placement import NEW, Placement  # noqa: E402
 from grokkit.transfer.embed._structure import axes  # noqa: E402
 
 __all__ = [
     "NEW",
+    "PREDICTORS",
+    "SIZES",
     "Accuracy",
     "AddPositions",
     "BlockMatrix",
@@ -32,6 +41,8 @@ __all__ = [
     "Growth",
     "LastToken",
     "LazyEmbedding",
+    "ParityRow",
+    "ParityStudy",
     "Placement",
     "Residual",
     "Spectrum",
@@ -47,5 +58,6 @@ __all__ = [
     "parity_labels",
     "parity_network",
     "random_bits",
+    "study_parity",
     "train_parity",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Any, Final, final
 
 import torch
 from scipy.stats import binomtest
@@ -40,6 +40,10 @@ class Accuracy:
         if self.right == self.n:
             return "learned"
         return "partly learned" if self.interval[0] > CHANCE else "not learned"
+
+    def to_json(self) -> dict[str, Any]:
+        low, high = self.interval
+        return {"value": self.value, "low": low, "high": high, "n": self.n, "right": self.right}
 
     def __str__(self) -> str:
         low, high = self.interval

@@ -11,7 +11,7 @@ from grokkit.transfer.fusion._expert import Expert, train_expert  # noqa: E402
 from grokkit.transfer.fusion._figures import fusion_by_frequency  # noqa: E402
 from grokkit.transfer.fusion._gate import Gate, train_gate  # noqa: E402
 from grokkit.transfer.fusion._network import Network  # noqa: E402
-from grokkit.transfer.fusion._study import ROWS, FusionConfig, FusionRun, FusionStudy, study_fusion  # noqa: E402
+from grokkit.transfer.fusion._study import PROTOCOLS, ROWS, FusionConfig, FusionRun, FusionStudy, study_fusion  # noqa: E402
 from grokkit.transfer.fusion._weights import (  # noqa: E402
     CRITERIA,
     Moments,
@@ -22,6 +22,7 @@ from grokkit.transfer.fusion._weights import (  # noqa: E402
 
 __all__ = [
     "CRITERIA",
+    "PROTOCOLS",
     "ROWS",
     "Expert",
     "FusionConfig",

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from grokkit.transfer._means import Mean
+from grokkit.transfer._style import BLUE, GREEN, GREY, INK, ORANGE, STYLE, figure
 from grokkit.transfer.fusion._study import FusionStudy
-from grokkit.transfer.operators import Mean
-from grokkit.transfer.operators._figures import BLUE, GREEN, GREY, INK, ORANGE, STYLE, figure
 
 
 def fusion_by_frequency(study: FusionStudy) -> Figure:

@@ -11,10 +11,10 @@ from jaxtyping import Float
 
 from grokkit.scheme import InvalidInput
 from grokkit.tasks import Cyclotron
+from grokkit.transfer._means import Mean
 from grokkit.transfer.fusion._expert import Expert, train_expert
 from grokkit.transfer.fusion._gate import Gate, train_gate
 from grokkit.transfer.fusion._weights import Moments, optimal_weight, published_weight
-from grokkit.transfer.operators import Mean
 
 ROWS: Final = (
     "first expert",
@@ -83,6 +83,14 @@ class FusionConfig:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+PROTOCOLS: Final = {
+    "shared": FusionConfig(),
+    "blind": FusionConfig(widths=(4, 8), sees_frequency=False),
+    "split": FusionConfig(first_range=(0.9, 1.4), second_range=(1.7, 2.2)),
+}
+"""Experts of the whole range that see the frequency; such that do not; and each of its part of the range."""
 
 
 @final

@@ -8,11 +8,13 @@ from grokkit.scheme import need_extra
 
 need_extra("grokkit.transfer.operators", "torch", "scipy", "matplotlib")
 
+from grokkit.transfer._means import Mean  # noqa: E402
 from grokkit.transfer.operators._bound import (  # noqa: E402
     KINDS,
     SpectralTail,
     Violations,
     bound_violations,
+    heat_kernel,
     spectral_tail,
 )
 from grokkit.transfer.operators._embedding import embed, restrict, tail_padded  # noqa: E402
@@ -28,7 +30,6 @@ from grokkit.transfer.operators._fno import (  # noqa: E402
     SpectralConvolution,
 )
 from grokkit.transfer.operators._grid import Grid, random_coefficients, spectrum, synthesize  # noqa: E402
-from grokkit.transfer.operators._means import Mean  # noqa: E402
 from grokkit.transfer.operators._multiplier import Multiplier, OnNodes  # noqa: E402
 from grokkit.transfer.operators._problems import (  # noqa: E402
     CyclotronFields,
@@ -36,10 +37,11 @@ from grokkit.transfer.operators._problems import (  # noqa: E402
     FieldProblem,
     WaveFields,
 )
-from grokkit.transfer.operators._study import TransferStudy, study_transfer  # noqa: E402
+from grokkit.transfer.operators._study import CASES, TransferCase, TransferStudy, study_transfer  # noqa: E402
 from grokkit.transfer.operators._training import TrainedOperator, TrainingSettings, train_operator  # noqa: E402
 
 __all__ = [
+    "CASES",
     "KINDS",
     "CyclotronFields",
     "FieldPairs",
@@ -55,6 +57,7 @@ __all__ = [
     "SpectralTail",
     "TrainedOperator",
     "TrainingSettings",
+    "TransferCase",
     "TransferStudy",
     "Violations",
     "WaveFields",
@@ -63,6 +66,7 @@ __all__ = [
     "embed",
     "error_by_resolution",
     "fields_side_by_side",
+    "heat_kernel",
     "random_coefficients",
     "restrict",
     "spectral_tail",

@@ -167,3 +167,9 @@ def bound_violations(kind: str, n: int, seed: int, *, modes: int = 24) -> Violat
 
 def _exceeds(error: np.ndarray, bound: np.ndarray) -> Bool[np.ndarray, " fields"]:
     return error > bound * (1 + _ROUNDING)
+
+
+def heat_kernel(fields: int = 200, modes: int = 64) -> tuple[Multiplier, Complex[np.ndarray, "fields modes"]]:
+    """An example for the bound: exp(-k²/200), and random fields whose coefficients fall as k^-1.5."""
+    coefficients = random_coefficients((fields,), modes, np.random.default_rng(0), decay=1.5)
+    return Multiplier.of(lambda k: np.exp(-(k**2) / 200) + 0j, modes), coefficients

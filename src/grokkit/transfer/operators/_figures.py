@@ -8,37 +8,16 @@ from typing import Any, Final
 import matplotlib as mpl
 import numpy as np
 from jaxtyping import Complex, Float
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from grokkit.scheme import InvalidInput
+from grokkit.transfer._style import BLUE, GREEN, GREY, INK, ORANGE, STYLE, figure
 from grokkit.transfer.operators._bound import spectral_tail
 from grokkit.transfer.operators._grid import Grid
 from grokkit.transfer.operators._multiplier import Multiplier
 from grokkit.transfer.operators._study import BASELINES, LEARNED, LINEAR, TransferStudy
 
-INK: Final = "#1f2430"
-BLUE: Final = "#2f6db3"
-ORANGE: Final = "#d9722e"
-GREEN: Final = "#3a8a5f"
-GREY: Final = "#8a8f98"
-STYLE: Final[Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": INK,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "text.color": INK,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "grokkit",
-}
 _LINES: Final = {
     "Fourier operator": (BLUE, "o-"),
     "multiplier": (BLUE, "s--"),
@@ -49,13 +28,6 @@ _LINES: Final = {
     "persistence": (INK, "-"),
     "zero": (GREY, "-"),
 }
-
-
-def figure(width: float, height: float) -> Figure:
-    """An empty figure that needs no display and no global state."""
-    made = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(made)
-    return made
 
 
 def error_by_resolution(study: TransferStudy) -> Figure:

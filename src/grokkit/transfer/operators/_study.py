@@ -7,18 +7,53 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, final
 
 import numpy as np
+from jaxtyping import Float
 
 from grokkit.scheme import InvalidInput
+from grokkit.transfer._means import Mean
 from grokkit.transfer.operators._fno import OperatorConfig
 from grokkit.transfer.operators._grid import Grid
-from grokkit.transfer.operators._means import Mean
 from grokkit.transfer.operators._multiplier import Multiplier, OnNodes
-from grokkit.transfer.operators._problems import FieldPairs, FieldProblem
+from grokkit.transfer.operators._problems import CyclotronFields, FieldPairs, FieldProblem, WaveFields
 from grokkit.transfer.operators._training import TrainingSettings, train_operator
 
 LEARNED: Final = ("Fourier operator", "messages, kept hops", "messages, kept distances")
 LINEAR: Final = ("multiplier", "multiplier, tail padding", "multiplier, kept taps")
 BASELINES: Final = ("persistence", "zero")
+
+
+@final
+@dataclass(frozen=True)
+class TransferCase:
+    """A problem, the grids to judge on, and how operators are trained for it."""
+
+    problem: FieldProblem
+    nodes: tuple[int, ...]
+    options: dict[str, Any]
+    """Of `study_transfer`."""
+
+    def study(self, seeds: Sequence[int], nodes: Sequence[int] | None = None) -> TransferStudy:
+        """`study_transfer` with these settings, on other grids if given."""
+        return study_transfer(self.problem, nodes or self.nodes, seeds, **self.options)
+
+
+CASES: Final = {
+    "wave": TransferCase(WaveFields(), (16, 32, 64, 256), {}),
+    "extended": TransferCase(WaveFields(extended=True), (16, 32, 64), {}),
+    "cyclotron": TransferCase(CyclotronFields(), (16, 32, 64, 256), {}),
+    "drift": TransferCase(
+        CyclotronFields(drift=0.4),
+        (16, 32),
+        {
+            "spectral": OperatorConfig(modes=5, width=8, axes=2),
+            "messages": OperatorConfig(modes=2, width=8, axes=2),
+            "settings": TrainingSettings(steps=300, batch=32),
+            "training_fields": 256,
+            "fields": 100,
+        },
+    ),
+}
+"""What docs/operators.md reports: waves on a fixed and on a growing domain, gyration, and gyration with a drift."""
 
 Predictor = Callable[[FieldPairs], np.ndarray]
 
@@ -44,6 +79,9 @@ class TransferStudy:
     """Real numbers trained, by predictor."""
     errors: dict[str, tuple[tuple[float, ...], ...]]
     """By predictor; then by grid; then by seed."""
+    examples: dict[str, tuple[Float[np.ndarray, "..."], ...]]
+    """One field by predictor, then by grid, of the first seed; "truth" comes first. Its first channel."""
+    grids: tuple[Grid, ...]
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -108,15 +146,23 @@ def study_transfer(
     )
     parameters: dict[str, int] = {}
     errors: dict[str, list[list[float]]] = {}
+    examples: dict[str, list[np.ndarray]] = {"truth": []}
+    grids: list[Grid] = []
     for seed in seeds:
         training = problem.pairs(problem.base, training_fields, 2 * seed)
         predictors = _predictors(problem, training, configs, settings, seed, parameters)
         for place, count in enumerate(nodes):
             test = problem.pairs(count, fields, 2 * seed + 1)
             size = float((test.after**2).mean())
+            if seed == seeds[0]:
+                examples["truth"].append(test.after[0, 0])
+                grids.append(test.grid)
             for row, predict in predictors.items():
+                predicted = predict(test)
                 kept = errors.setdefault(row, [[] for _ in nodes])
-                kept[place].append(float(((predict(test) - test.after) ** 2).mean()) / size)
+                kept[place].append(float(((predicted - test.after) ** 2).mean()) / size)
+                if seed == seeds[0]:
+                    examples.setdefault(row, []).append(predicted[0, 0])
     return TransferStudy(
         problem.name,
         problem.base,
@@ -125,6 +171,8 @@ def study_transfer(
         fields,
         parameters,
         {row: tuple(tuple(each) for each in values) for row, values in errors.items()},
+        {row: tuple(fields) for row, fields in examples.items()},
+        tuple(grids),
     )
 
 
