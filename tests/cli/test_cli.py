@@ -32,7 +32,6 @@ VERBS = (
     "claims",
     "report",
     "reproduce",
-    "transfer",
     "doctor",
 )
 SMALL = ["--runs", "6", "--shard-size", "3", "--steps", "100", "--retrain-steps", "100", "--samples", "200"]

@@ -92,7 +92,9 @@ def generator_of(seed: int, run: int) -> np.random.Generator:
 
 
 def rolled(world: World, starts: np.ndarray, steps: int, parameters: Mapping[str, np.ndarray]) -> Trajectories:
-    """The world's own steps from each start."""
+    """The world's own steps from each start. Raises `InvalidInput` for no runs and for no steps."""
+    if not len(starts) or steps < 1:
+        raise InvalidInput(f"{world.name}: {len(starts)} runs of {steps} steps; at least one of each is needed")
     states = [starts]
     for _ in range(steps):
         states.append(world.step(states[-1], parameters))
