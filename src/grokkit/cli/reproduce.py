@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,14 +22,15 @@ Examples:
   grokkit reproduce --rebuild --out reproduction
 
 Runs protocols A and B of the source and the protocols of all claims (minutes with --quick, hours with --full), prints
-the combined analysis of variance, and writes tables (CSV, Markdown, LaTeX) and figures (PNG, SVG) into OUT. Interrupted
-or killed, the same command goes on. --rebuild writes the account again from the stored runs, without training.
+the combined analysis of variance, and writes tables (CSV, Markdown, LaTeX), figures (PNG, SVG) and report.html, a page
+that opens without a network, into OUT. Interrupted or killed, the same command goes on. --rebuild writes the account
+again from the stored runs, without training.
 
 Exit status: 0 done, whatever the verdicts; 2 bad input; 130 interrupted."""
 
 
 def register(app: typer.Typer) -> None:
-    short = "Run every experiment of the source; tables, figures, verdicts."
+    short = "Run every experiment of the source; report, tables, figures, verdicts."
     app.command("reproduce", cls=Verb, short_help=short, epilog=EXAMPLE)(reproduce)
 
 
@@ -115,7 +116,7 @@ def _numbers(text: str) -> list[int]:
         raise InvalidInput(f"grokkit reproduce: --batch-sizes {text[:40]!r}; write numbers, such as 24 32 64") from None
 
 
-def _show(found: Reproduction, verdicts: Counter[str], written: dict[str, list[str]]) -> None:
+def _show(found: Reproduction, verdicts: Counter[str], written: dict[str, Any]) -> None:
     rows = []
     for name, runs in found.protocols.items():
         for outcome in runs.study.outcomes:
@@ -129,3 +130,4 @@ def _show(found: Reproduction, verdicts: Counter[str], written: dict[str, list[s
     print(f"{plural(len(found.entries), 'claim')}: {tally}")
     files = f"{plural(len(written['tables']), 'table file')} and {plural(len(written['figures']), 'figure file')}"
     print(f"{files} in {found.folder}")
+    print(f"page: {written['page']}")

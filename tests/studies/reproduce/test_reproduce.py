@@ -59,9 +59,11 @@ def test_outcomes_that_never_vary_are_not_estimable(folder):
 def test_the_account_is_made_of_stored_runs(folder, monkeypatch):
     monkeypatch.setattr("grokkit.studies.runs._run.measure", None)  # nothing is trained
     first = write_account(open_reproduction(folder))
-    before = {path: Path(path).read_bytes() for path in first["tables"] + first["figures"]}
+    files = [*first["tables"], *first["figures"], first["page"]]
+    before = {path: Path(path).read_bytes() for path in files}
     again = write_account(open_reproduction(folder))
-    assert {path: Path(path).read_bytes() for path in again["tables"] + again["figures"]} == before
+    assert [*again["tables"], *again["figures"], again["page"]] == files
+    assert {path: Path(path).read_bytes() for path in files} == before
     rows = list(csv.DictReader(io.StringIO((folder / "tables" / "claims.csv").read_text("utf-8"))))
     assert len(rows) == 87 and {row["verdict"] for row in rows} <= {
         "open",

@@ -1,4 +1,4 @@
-"""What a reproduction says: its tables and figures as files, from stored runs alone."""
+"""What a reproduction says: its tables, its figures and its page as files, from stored runs alone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 
 from grokkit.scheme import write_atomically
 from grokkit.studies._figures import svg
+from grokkit.studies.reproduce import _plots
+from grokkit.studies.reproduce._report import write_report
 from grokkit.studies.reproduce._reproduce import Reproduction, tables
 from grokkit.studies.runs._plots import figures as figures_of_runs
 from grokkit.studies.runs._report import png
@@ -18,7 +20,7 @@ FIGURES: Final = "figures"
 
 
 def write_account(found: Reproduction, progress: Callable[[str], None] | None = None) -> dict[str, Any]:
-    """Write ``tables/`` (CSV, Markdown, LaTeX) and ``figures/`` (PNG, SVG) into the reproduction's folder.
+    """Write ``tables/`` (CSV, Markdown, LaTeX), ``figures/`` (PNG, SVG) and ``report.html`` into the folder.
 
     The same runs give the same files. Returns the names of what was written.
     """
@@ -35,12 +37,14 @@ def write_account(found: Reproduction, progress: Callable[[str], None] | None = 
             path = found.folder / FIGURES / f"{name}.{suffix}"
             write_atomically(path, content)
             written["figures"].append(str(path))
+    report("report.html")
+    written["page"] = str(write_report(found))
     return written
 
 
 def figures(found: Reproduction) -> dict[str, tuple[Figure, str]]:
-    """All figures by name, each with its caption."""
-    drawn: dict[str, tuple[Figure, str]] = {}
+    """All figures by name, each with its caption: those of the source, then those of both protocols."""
+    drawn = _plots.figures(found)
     for protocol, runs in found.protocols.items():
         for name, (made, caption) in figures_of_runs(runs).items():
             title = f"protocol-{protocol.lower()}-{name.replace('_', '-')}"

@@ -14,6 +14,7 @@ from grokkit.scheme import InvalidInput, undone_if_empty, write_atomically
 from grokkit.studies.ledger import Entry, ledger, load_study, run_claims
 from grokkit.studies.ledger._measurement import SCALES
 from grokkit.studies.reproduce._combined import Combined, combined
+from grokkit.studies.reproduce._film import make_film
 from grokkit.studies.reproduce._tables import Table
 from grokkit.studies.runs import Runs, open_runs, run_study
 
@@ -59,8 +60,9 @@ def reproduce(
     Parameters
     ----------
     out:
-        Folder: ``protocols/`` (run stores), ``claims/`` (measurements), to which `write_account` adds ``tables/``,
-        ``figures/`` and ``report.html``. Killed at any instant, the same call goes on.
+        Folder: ``protocols/`` (run stores), ``claims/`` (measurements), ``film.npz`` (one network's way to a
+        scheme), to which `write_account` adds ``tables/``, ``figures/`` and ``report.html``. Killed at any
+        instant, the same call goes on.
     scale:
         ``quick`` (minutes) or ``full`` (hours), of the claims.
     batch_sizes, seeds, replicas:
@@ -91,6 +93,8 @@ def reproduce(
             report(f"protocol {name}: {study.total_runs} runs")
             protocols[name] = run_study(study, folder / "protocols" / PROTOCOLS[name], engine=engine, workers=workers)
         run_claims(claims, scale, folder / "claims", engine=engine, workers=workers, data=data, progress=report)
+        report("one network, from random weights to a scheme")
+        make_film(folder)
     return open_reproduction(folder)
 
 
