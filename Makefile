@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO_OUT ?= grokkit-demo
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/src/*.cpp native/src/*/* native/include/*)
 
-.PHONY: demo test lint types layers unit doctest sanitize package fuzz bench clean help
+.PHONY: demo test lint types layers unit doctest docs sanitize package fuzz bench clean help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -13,7 +13,7 @@ help: ## list the targets
 demo: $(VENV)/lab ## train 256 networks, crystallize, prove and expand them; writes a page with figures
 	$(BIN)/grokkit demo --out $(DEMO_OUT)
 
-test: lint types layers unit doctest sanitize package ## the whole suite
+test: lint types layers unit doctest docs sanitize package ## the whole suite
 
 lint: $(VENV)/test
 	$(BIN)/ruff format --check .
@@ -30,6 +30,9 @@ unit: $(VENV)/test
 
 doctest: $(VENV)/test
 	$(BIN)/python -m pytest --doctest-modules src
+
+docs: $(VENV)/test ## the documentation, as a site in build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 sanitize: $(VENV)/test ## the native core under sanitizers, and for NEON under emulation
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/check_native.py
@@ -54,7 +57,7 @@ $(VENV)/lab: $(VENV)/python $(SOURCES)
 	touch $@
 
 $(VENV)/test: $(VENV)/python $(SOURCES)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lab,test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lab,test,docs]'
 	touch $@ $(VENV)/lab
 
 clean: ## remove the virtual environment and everything that was built

@@ -1,6 +1,6 @@
 """Grokking of modular addition at p = 97, in every instrument: `python benchmarks/grokking.py [--p P] [--seeds N] [--folder DIR] [--picture FILE] [--json]`.
 
-The code is that of docs/tutorial-grokking.md. Every run (a seed, with true or with shuffled labels) is a file in the
+The code is that of docs/tutorials/grokking.md. Every run (a seed, with true or with shuffled labels) is a file in the
 folder; runs that are there are not repeated, so the command may be killed and given again. One thread.
 The answers are asserted: runs on true labels are `Grokked`, runs on shuffled ones `NoDrop`.
 """
@@ -22,7 +22,7 @@ from grokkit import dynamics as gd
 from grokkit.studies._figures import BLUE, GREY, INK, ORANGE, STYLE, figure
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "tutorial-grokking.md"
+PAGE = ROOT / "docs" / "tutorials" / "grokking.md"
 SETTINGS: dict[int, dict[str, Any]] = {
     23: {"p": 23, "fraction": 0.9, "scale": 5.0, "decay": 0.4, "epochs": 1200, "before": 400},
     97: {"p": 97, "fraction": 0.4, "scale": 4.0, "decay": 0.8, "epochs": 2200, "before": 600},

@@ -11,7 +11,7 @@ import torch
 from grokkit import dynamics as gd
 
 pytest.importorskip("tensorboard")
-PAGE = Path(__file__).parents[2] / "docs" / "tutorial-grokking.md"
+PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "grokking.md"
 
 
 @pytest.fixture(scope="module")

@@ -147,6 +147,13 @@ def objects(arrays: list[object]) -> np.ndarray:
     return array
 
 
+def test_an_archive_of_one_needs_no_name(write):
+    path = write(archive(**{"2,2,2": np.stack(triple(STRASSEN))}), "one.npz")
+    assert load(path) == load(path, "2,2,2") == STRASSEN
+    with pytest.raises(InvalidInput, match="no scheme '9,9,9' of 2,2,2"):
+        load(path, "9,9,9")
+
+
 def test_an_archive_of_several_asks_which(write):
     data = archive(**{"2,2,2": np.stack(triple(STRASSEN)), "2,3,1": objects(list(triple(standard(2, 3, 1))))})
     path = write(data, "many.npz")

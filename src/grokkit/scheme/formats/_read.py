@@ -59,11 +59,13 @@ class SchemeFile:
         self.members = tuple(self._read)
 
     def read(self, member: str = "") -> Reading:
-        """The scheme of that name, proven, in grokkit's convention.
+        """The scheme of that name, proven, in grokkit's convention; without a name the only one.
 
         Raises `UnreadableFile` with the reason and the place, `Refuted` if the factors are no scheme under any
         convention, and `InvalidInput` for an unknown name.
         """
+        if not member and len(self.members) == 1:
+            member = self.members[0]
         if member not in self._read:
             if member and self.members == ("",):
                 raise InvalidInput(f"{self.path}: holds one scheme without a name, not {short(member)}")
