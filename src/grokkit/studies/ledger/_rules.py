@@ -10,9 +10,19 @@ from grokkit.studies.ledger._rules_numerics import NUMERICS
 from grokkit.studies.ledger._rules_solutions import SOLUTIONS
 from grokkit.studies.ledger._rules_structure import STRUCTURE
 from grokkit.studies.ledger._rules_training import TRAINING
+from grokkit.studies.ledger._rules_variants import VARIANTS
+from grokkit.studies.ledger._rules_worlds import WORLDS
 from grokkit.studies.ledger._verdicts import Rule
 
-_PARTS: Final[tuple[Mapping[str, Rule], ...]] = (EXPANSION, STRUCTURE, NUMERICS, SOLUTIONS, TRAINING)
+_PARTS: Final[tuple[Mapping[str, Rule], ...]] = (
+    EXPANSION,
+    STRUCTURE,
+    NUMERICS,
+    SOLUTIONS,
+    TRAINING,
+    VARIANTS,
+    WORLDS,
+)
 
 RULES: Final[dict[str, Rule]] = {claim: rule for part in _PARTS for claim, rule in part.items()}
 """From the id of a claim to its rule."""

@@ -6,16 +6,25 @@ from typing import Final
 
 from grokkit.studies.ledger._protocol import Protocol
 from grokkit.studies.ledger.protocols import (
+    caches,
     carry_over,
     discovery,
     expansion,
+    fields,
+    grokking,
+    hardware,
     memory,
+    minima,
     noise,
     products,
+    rivals,
     solutions,
+    symmetries,
     training,
     uniqueness,
     variety,
+    weight_noise,
+    worlds,
 )
 
 PROTOCOLS: Final[tuple[Protocol, ...]] = (
@@ -29,4 +38,13 @@ PROTOCOLS: Final[tuple[Protocol, ...]] = (
     *solutions.PROTOCOLS,
     *products.PROTOCOLS,
     *training.PROTOCOLS,
+    *grokking.PROTOCOLS,
+    *minima.PROTOCOLS,
+    *weight_noise.PROTOCOLS,
+    *caches.PROTOCOLS,
+    *rivals.PROTOCOLS,
+    *hardware.PROTOCOLS,
+    *worlds.PROTOCOLS,
+    *fields.PROTOCOLS,
+    *symmetries.PROTOCOLS,
 )
