@@ -28,7 +28,6 @@ VERBS = (
     "verify",
     "expand",
     "search",
-    "bench",
     "claims",
     "report",
     "reproduce",

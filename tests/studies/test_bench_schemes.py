@@ -87,12 +87,14 @@ def test_on_the_command_line(capsys, monkeypatch):
     from grokkit.scheme.catalog import Catalog
 
     monkeypatch.setattr(Catalog, "__iter__", lambda self: iter(["strassen", "winograd"]))
-    assert main(["bench", "schemes", "--sizes", "64", "--seconds", "0", "--json"]) == 0
+    assert main(["bench", "schemes", "--size", "64", "--seconds", "0", "--json", "--clock", "cpu"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert [row["name"] for row in said["rows"]] == ["winograd", "strassen"]
-    assert main(["bench", "schemes", "--sizes", "64", "--seconds", "0"]) == 0
+    assert main(["bench", "schemes", "--size", "64", "--seconds", "0"]) == 0
     assert "over classical" in capsys.readouterr().out
-    assert main(["bench", "schemes", "--sizes", "64,128"]) == 2
-    assert "--sizes has 2 values; grokkit bench schemes takes one" in capsys.readouterr().err
+    assert main(["bench", "schemes", "--dtype", "int8"]) == 2
+    assert "--dtype 'int8'; use some of float32, float64" in capsys.readouterr().err
+    assert main(["bench", "schemes", "--clock", "cpu", "--threads", "2"]) == 2
+    assert "only the wall clock compares" in capsys.readouterr().err
     assert main(["bench", "nothing"]) == 2
-    assert "use grokkit bench matmul or grokkit bench schemes" in capsys.readouterr().err
+    assert "no such command 'nothing'" in capsys.readouterr().err

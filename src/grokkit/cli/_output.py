@@ -31,6 +31,19 @@ class Verb(TyperCommand):
         return params
 
 
+def verb_group(name: str, short: str, start: str) -> typer.Typer:
+    """A word under which several verbs stand, such as ``grokkit scheme info``."""
+    return typer.Typer(
+        name=name,
+        help=short,
+        short_help=short,
+        epilog=f"Start with: {start}",
+        rich_markup_mode=None,
+        no_args_is_help=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
 def out_path(text: Any) -> Path:
     """The value of --out."""
     if not str(text).strip():

@@ -1,4 +1,4 @@
-"""``grokkit bench``: our matrix product against every vendor's."""
+"""``grokkit bench``: our matrix product against every vendor's, and the schemes of the catalog against each other."""
 
 from __future__ import annotations
 
@@ -9,23 +9,38 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from grokkit.cli._output import Json, Verb, is_standard_output, out_path, print_json, print_table, progress_bar, say_no
+from grokkit.cli._output import (
+    Json,
+    Verb,
+    is_standard_output,
+    out_path,
+    print_json,
+    print_table,
+    progress_bar,
+    say_no,
+    verb_group,
+)
 
-EXAMPLE = """\b
+MATMUL: Final = """\b
 Examples:
   grokkit bench matmul --sizes 2048,4096 --dtypes float32,float64 --threads 1,all
   grokkit bench matmul --shapes 2000x3000x1500 --transpose nn,tn --json
   grokkit bench matmul --sizes 256,512,1024,2048,4096 --plot speed.svg
   grokkit bench matmul --source-table
-  grokkit bench schemes --sizes 2048 --seconds 5
 
 Every answer is checked before anything is timed. Then all contenders are timed in turns, in rounds of random
 order, in one process. A ratio is the baseline's median time over ours, above 1 where grokkit is faster, with
 its 95 % bootstrap interval. Speeds are 2nmp/t, whatever is really computed.
 
-schemes: every scheme of the catalog, one fused level, against the classical product of the same kernel, with rank,
-additions and growth; --sizes takes one size, --dtypes one type, --threads one number. A * marks the schemes of a format
-that no other one beats in all four.
+Exit status: 0 measured; 1 an answer was wrong; 2 bad input; 130 interrupted, and what was finished is shown."""
+
+SCHEMES: Final = """\b
+Example:
+  grokkit bench schemes --size 2048 --seconds 5
+
+Every scheme of the catalog for matrices, one fused level, against the classical product of the same kernel and
+against NumPy's, with its rank, additions and growth. A * marks the schemes of a format that no other one beats in all
+four.
 
 Exit status: 0 measured; 1 an answer was wrong; 2 bad input; 130 interrupted, and what was finished is shown."""
 
@@ -34,15 +49,24 @@ STEPS: Final = 1000
 """Of the progress bar."""
 
 
+Seconds = Annotated[float, typer.Option(help="Time for the rounds of a row; 5 rounds at least.", metavar="X")]
+Clock = Annotated[
+    str, typer.Option(help="cpu: the process's own time, where others use the core too.", metavar="[wall|cpu]")
+]
+Seed = Annotated[int, typer.Option(help="Seed of matrices and orders.", metavar="N", min=0)]
+
+
 def register(app: typer.Typer) -> None:
-    short = "Time the matrix product against every vendor's."
-    app.command("bench", cls=Verb, short_help=short, epilog=EXAMPLE)(bench)
+    verbs = verb_group("bench", "Time the matrix product, or the schemes of the catalog.", "grokkit bench matmul")
+    for function, short, epilog in (
+        (matmul, "Our product against every vendor's.", MATMUL),
+        (schemes, "Every scheme of the catalog: rank, additions, growth, speed.", SCHEMES),
+    ):
+        verbs.command(function.__name__, cls=Verb, short_help=short, epilog=epilog)(function)
+    app.add_typer(verbs)
 
 
-def bench(
-    what: Annotated[
-        str, typer.Argument(help="What to time: the product, or the schemes of the catalog.", metavar="matmul|schemes")
-    ],
+def matmul(
     sizes: Annotated[
         str | None,
         typer.Option(help="Sizes of square matrices. [default: 2048,4096]", metavar="N,N,...", show_default=False),
@@ -62,11 +86,9 @@ def bench(
         str | None,
         typer.Option(help="Some of numpy, torch, scipy. [default: all that are installed]", metavar="NAME,..."),
     ] = None,
-    seconds: Annotated[float, typer.Option(help="Time for the rounds of a row; 5 rounds at least.", metavar="X")] = 10,
-    clock: Annotated[
-        str, typer.Option(help="cpu: the process's own time, where others use the core too.", metavar="[wall|cpu]")
-    ] = "wall",
-    seed: Annotated[int, typer.Option(help="Seed of matrices and orders.", metavar="N", min=0)] = 0,
+    seconds: Seconds = 10,
+    clock: Clock = "wall",
+    seed: Seed = 0,
     plot: Annotated[
         Path | None,
         typer.Option("--plot", help="Draw speed against size: a .png or .svg file.", metavar="FILE", parser=out_path),
@@ -83,10 +105,6 @@ def bench(
     """Check every answer, then time the matrix product against NumPy, torch and SciPy in turns."""
     from grokkit.studies import SOURCE_SIZES, Timing, WrongAnswer, bench_matmul
 
-    if what == "schemes":
-        return _bench_schemes(sizes or "2048", dtypes, threads or "1", seconds, seed, json)
-    if what != "matmul":
-        raise _bad(f"{what!r} cannot be timed; use grokkit bench matmul or grokkit bench schemes")
     if source_table and shapes is not None:
         raise _bad("--source-table is of square matrices; leave --shapes out")
     if sizes is None and shapes is None:
@@ -104,37 +122,42 @@ def bench(
             for result in bench_matmul(cases, timing, progress=_in_steps(advance)):
                 report.results.append(result)
     except WrongAnswer as error:
-        return say_no("bench", str(error), error.details | {"rows": report.rows()}, json)
+        return say_no("bench matmul", str(error), error.details | {"rows": report.rows()}, json)
     except KeyboardInterrupt:
         report.complete = False
     report.show(json)
     return 0 if report.complete else 130
 
 
-def _bench_schemes(sizes: str, dtypes: str, threads: str, seconds: float, seed: int, as_json: bool) -> int:
-    """The table of all schemes of the catalog."""
+def schemes(
+    size: Annotated[int, typer.Option(help="Size of the matrices, about.", metavar="N", min=1, max=2**20)] = 2048,
+    dtype: Annotated[str, typer.Option(help="Precision.", metavar="[float32|float64]")] = "float32",
+    threads: Annotated[int, typer.Option(help="Number of threads.", metavar="N", min=1, max=1024)] = 1,
+    seconds: Seconds = 5,
+    clock: Clock = "wall",
+    seed: Seed = 0,
+    json: Json = False,
+) -> int:
+    """Time one level of every scheme of the catalog against the classical product of the same kernel."""
     from grokkit.scheme import MatrixProduct
     from grokkit.scheme.catalog import catalog
     from grokkit.studies import WrongScheme, bench_schemes, with_front
 
-    size, count = _numbers("--sizes", sizes), _threads(threads)
-    types = _names("--dtypes", dtypes, ("float32", "float64"))
-    for option, values in (("--sizes", size), ("--threads", count), ("--dtypes", types)):
-        if len(values) != 1:
-            raise _bad(f"{option} has {len(values)} values; grokkit bench schemes takes one")
+    for option, value, known in (("--dtype", dtype, ("float32", "float64")), ("--clock", clock, ("wall", "cpu"))):
+        _names(option, value, known)
+    named = [(name, catalog[name]) for name in catalog if isinstance(catalog[name].target, MatrixProduct)]
+    options = {"size": size, "dtype": dtype, "threads": threads, "seconds": seconds, "clock": clock, "seed": seed}
     rows, complete = [], True
     try:
-        with progress_bar("timing", len(catalog), "schemes") as advance:
-            options = {"size": size[0], "dtype": types[0], "threads": count[0], "seconds": seconds, "seed": seed}
-            named = [(name, catalog[name]) for name in catalog if isinstance(catalog[name].target, MatrixProduct)]
+        with progress_bar("timing", len(named), "schemes") as advance:
             rows.extend(bench_schemes(named, **options, progress=lambda: advance(1)))  # what was measured stays
     except WrongScheme as error:
-        return say_no("bench", str(error), {"rows": [row.to_json() for row in rows]}, as_json)
+        return say_no("bench schemes", str(error), {"rows": [row.to_json() for row in rows]}, json)
     except KeyboardInterrupt:
         complete = False
     rows = with_front(rows)
-    if as_json:
-        print_json({"rows": [row.to_json() for row in rows], "complete": complete, "seed": seed, "seconds": seconds})
+    if json:
+        print_json({"rows": [row.to_json() for row in rows], "complete": complete} | options)
     else:
         cells = [
             [

@@ -19,6 +19,7 @@ from grokkit.cli._output import (
     print_table,
     proven,
     say_no,
+    verb_group,
 )
 from grokkit.cli._schemes import SOURCE_HELP, facts, read
 from grokkit.cli.verify import EXAMPLE as VERIFY_EXAMPLE
@@ -39,13 +40,8 @@ STATUS: Final = "Exit status: 0 done; 1 the scheme is refuted or the answer is n
 
 
 def register(app: typer.Typer) -> None:
-    verbs = typer.Typer(
-        name="scheme",
-        help="Look at schemes, convert, compare, compose, construct and reduce them.",
-        epilog="Start with: grokkit scheme info strassen",
-        rich_markup_mode=None,
-        no_args_is_help=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+    verbs = verb_group(
+        "scheme", "Look at schemes, convert, compare, compose and reduce them.", "grokkit scheme info strassen"
     )
     for function, short, example in (
         (info, "Formulas, counts, invariants and a picture.", "grokkit scheme info strassen"),
@@ -62,7 +58,7 @@ def register(app: typer.Typer) -> None:
     verbs.command("verify", cls=Verb, short_help="Prove scheme files, as grokkit verify.", epilog=VERIFY_EXAMPLE)(
         verify
     )
-    app.add_typer(verbs, short_help="Look at schemes, convert, compare, compose and reduce them.")
+    app.add_typer(verbs)
 
 
 def _counts(scheme: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from grokkit.cli._output import Json, Verb, out_path, plural, print_json, print_table
+from grokkit.cli._output import Json, Verb, out_path, plural, print_json, print_table, verb_group
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,14 +28,7 @@ Out = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    verbs = typer.Typer(
-        name="transfer",
-        help="Measure what carries over to larger models: parity, operators, fused experts, controlled sparsity.",
-        epilog="Start with: grokkit transfer parity",
-        rich_markup_mode=None,
-        no_args_is_help=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
+    verbs = verb_group("transfer", "Measure what carries over to larger models.", "grokkit transfer parity")
     for function, short, example in (
         (parity, "A learned parity, grown to larger networks.", "grokkit transfer parity --seeds 3"),
         (operator, "Operators carried to finer grids.", "grokkit transfer operator --problem wave --seeds 5"),
@@ -44,7 +37,7 @@ def register(app: typer.Typer) -> None:
     ):
         epilog = f"\b\nExample:\n  {example}\n\n{FILES}\n\n{STATUS}"
         verbs.command(function.__name__, cls=Verb, short_help=short, epilog=epilog)(function)
-    app.add_typer(verbs, short_help="Measure what carries over to larger models.")
+    app.add_typer(verbs)
 
 
 def parity(

@@ -22,6 +22,7 @@ from grokkit.scheme import (
     verify,
 )
 from grokkit.studies._bench_answers import Referee
+from grokkit.studies._bench_case import CLOCKS
 from grokkit.studies._bench_contenders import OURS, find_baselines, numpy_product, thread_count
 from grokkit.studies._bench_rounds import rest, time_rounds
 from grokkit.studies._bench_statistics import Estimate, ratio_of_medians
@@ -83,22 +84,28 @@ def bench_schemes(
     dtype: str = "float32",
     threads: int = 1,
     seconds: float = 5.0,
+    clock: str = "wall",
     seed: int = 0,
     progress: Callable[[], None] = lambda: None,
 ) -> Iterator[SchemeRow]:
     """Check, then time one fused level of each scheme against the classical product of the same kernel and NumPy's.
 
     The three are timed in turns, in rounds of random order; intervals are paired by round. Rows come as they are
-    measured, without `front`: see `with_front`. Raises `WrongScheme`.
+    measured, without `front`: see `with_front`. `clock` is "wall", or "cpu" for the process's own time, on one thread.
+    Raises `WrongScheme`.
     """
+    if clock == "cpu" and threads > 1:
+        raise InvalidInput("CPU time adds up over threads; with more than one thread only the wall clock compares")
     find_baselines((VENDOR,))
     for name, scheme in schemes:
         verify(scheme)
-        yield _row(name, scheme, size, dtype, threads, seconds, seed)
+        yield _row(name, scheme, size, dtype, threads, seconds, clock, seed)
         progress()
 
 
-def _row(name: str, scheme: Scheme, size: int, dtype: str, threads: int, seconds: float, seed: int) -> SchemeRow:
+def _row(
+    name: str, scheme: Scheme, size: int, dtype: str, threads: int, seconds: float, clock: str, seed: int
+) -> SchemeRow:
     assert isinstance(scheme.target, MatrixProduct)
     form = scheme.target.format
     n, m, p = (max(1, round(size / letter)) * letter for letter in form)
@@ -119,7 +126,7 @@ def _row(name: str, scheme: Scheme, size: int, dtype: str, threads: int, seconds
             CLASSICAL: lambda: classical.execute(a, b, c),
             VENDOR: numpy_product(a, b, c),
         }
-        times = time_rounds(contenders, rng, seconds=seconds, before=rest(threads))
+        times = time_rounds(contenders, rng, seconds=seconds, before=rest(threads), clock=CLOCKS[clock])
     ours_times, classical_times, vendor_times = (np.array(times[each]) for each in (OURS, CLASSICAL, VENDOR))
     return SchemeRow(
         name=name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -194,6 +195,8 @@ def _covariances(found: dict[int, Population], told: str, context: Context) -> d
 
 def _inside_less_outside(frame: Any) -> float:
     values, inside = np.asarray(frame["value"]), np.asarray(frame["inside"]) == 1
+    if inside.all() or not inside.any():
+        return math.nan
     return float(values[inside].mean() - values[~inside].mean())
 
 
