@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import typer
+import typer.core
 
 from grokkit._version import __version__
 from grokkit.cli._output import one_line
+from grokkit.cli.completion import VARIABLE
 
 DONE: Final = 0
 NO: Final = 1
@@ -32,10 +34,28 @@ LIST_OPTIONS: Final = {
 }
 """Options that take several values, with commas or with spaces, and what a value looks like."""
 
+START: Final = """\b
+Start with one of:
+  grokkit demo                     networks become algorithms; a page shows how
+  grokkit search 3x3x3 --rank 23   a scheme from nothing, proven
+  grokkit bench matmul             our matrix product against the vendors'
+  grokkit claims                   what was published, beside what is measured"""
+
+
+class Verbs(typer.core.TyperGroup):
+    """The verbs in the order in which they are used, groups of verbs among them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        from grokkit.cli._verbs import ORDER
+
+        return [name for name in ORDER if name in self.commands]
+
+
 app = typer.Typer(
     name="grokkit",
+    cls=Verbs,
     help="Train a network until it is an algorithm; prove it; scale it; run it.",
-    epilog="Start with: grokkit demo",
+    epilog=START,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -61,6 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from grokkit.scheme import InvalidInput, MissingExtra
 
     _verbs.register(app)
+    if VARIABLE in os.environ:
+        from typer.completion import completion_init
+
+        completion_init()
     given = _join_lists(list(sys.argv[1:] if arguments is None else arguments))
     if not _streams_open():
         return _fail("cannot write to standard output: it is closed", BAD_INPUT, [])
@@ -74,6 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return result if isinstance(result, int) else DONE
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED, given)
+    except SystemExit as stopped:  # after completions were printed
+        return stopped.code if isinstance(stopped.code, int) else DONE
     except (InvalidInput, MissingExtra) as error:
         return _fail(str(error), BAD_INPUT, given)
     except BrokenPipeError:
@@ -123,6 +149,8 @@ def _streams_open() -> bool:
 def _usage(error: Any, given: Sequence[str]) -> str:
     """One line of what click found, naming the value, the command and where help is."""
     message = " ".join(error.format_message().split())
+    message = re.sub(r" \(Possible options: (.*)\)$", r"; did you mean \1?", message)
+    message = re.sub(r"\. Did you mean (?:one of: )?(.*)\?$", r"; did you mean \1?", message.replace("\n", " "))
     found = getattr(error.__cause__, "errors", list)()
     if found and "input" in found[0] and repr(found[0]["input"]) not in message:
         message = f"{message.rstrip('.')}, not {str(found[0]['input'])[:80]!r}"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -19,8 +21,15 @@ LONGEST_LINE: Final = 400
 """Characters of an error message that are shown."""
 
 
+COMPLETED: Final[dict[str, Callable[[], Iterable[str]]]] = {}
+"""What shells complete, by the placeholder of an argument or option: verbs add to it."""
+
+
 class Verb(TyperCommand):
-    """A command whose help names its arguments as they are typed, without Python's names of types."""
+    """A command whose help names its arguments as they are typed, without Python's names of types.
+
+    Shells complete the words of a placeholder such as ``[wall|cpu]``, and what `COMPLETED` knows.
+    """
 
     def get_params(self, ctx: Any) -> list[Any]:
         params: list[Any] = list(super().get_params(ctx))
@@ -28,7 +37,26 @@ class Verb(TyperCommand):
             if each.param_type_name == "argument":
                 each.get_usage_pieces = lambda ctx, name=each.metavar: [name]
                 each.display_type_rich = lambda ctx: ""
+            words = _words_for(each.metavar or "")
+            if words is not None:
+                each.shell_complete = partial(_complete, words)
         return params
+
+
+def _words_for(metavar: str) -> Callable[[], Iterable[str]] | None:
+    """The words that a placeholder stands for; None where anything may stand."""
+    listed = re.fullmatch(r"\[([^\[\]]+)\](?:,\.\.\.)?", metavar)
+    if listed and "|" in listed[1]:
+        return lambda: listed[1].split("|")
+    return COMPLETED.get(metavar.strip("[]").removesuffix("..."))
+
+
+def _complete(words: Callable[[], Iterable[str]], ctx: Any, incomplete: str) -> list[Any]:
+    try:  # typer brings a click of its own, or older ones use the package
+        from typer._click.shell_completion import CompletionItem
+    except ImportError:
+        from click.shell_completion import CompletionItem  # type: ignore[import-not-found, no-redef]
+    return [CompletionItem(word) for word in words() if word.lower().startswith(incomplete.lower())]
 
 
 def verb_group(name: str, short: str, start: str) -> typer.Typer:

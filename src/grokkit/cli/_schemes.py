@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from grokkit.cli._output import check_readable
+from grokkit.cli._output import COMPLETED, check_readable
+
+
+def _names() -> Iterable[str]:
+    from grokkit.scheme.catalog import catalog
+
+    return catalog
+
+
+COMPLETED["SCHEME"] = COMPLETED["OTHER"] = _names
 
 SOURCE_HELP = "A scheme file, one scheme of a file (FILE#NAME), or a catalog name (strassen, 2x2x2:7)."
 

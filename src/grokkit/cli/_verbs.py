@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import typer
 
 from grokkit.cli import (
     bench,
     claims,
+    completion,
     crystallize,
     demo,
     doctor,
@@ -20,25 +23,27 @@ from grokkit.cli import (
     verify,
 )
 
+VERBS: Final = (
+    demo,
+    train,
+    crystallize,
+    verify,
+    expand,
+    search,
+    scheme,
+    bench,
+    claims,
+    reproduce,
+    report,
+    transfer,
+    doctor,
+    completion,
+)
+ORDER: Final = tuple(verb.__name__.rpartition(".")[2] for verb in VERBS)
+
 
 def register(app: typer.Typer) -> None:
     """Add every verb, once."""
-    if app.registered_commands:
-        return
-    verbs = (
-        demo,
-        train,
-        crystallize,
-        verify,
-        expand,
-        scheme,
-        search,
-        bench,
-        claims,
-        report,
-        reproduce,
-        transfer,
-        doctor,
-    )
-    for verb in verbs:
-        verb.register(app)
+    if not app.registered_commands:
+        for verb in VERBS:
+            verb.register(app)

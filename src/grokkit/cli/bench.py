@@ -383,10 +383,12 @@ def _shapes(text: str) -> list[tuple[int, int, int]]:
 
 
 def _names(option: str, text: str, known: tuple[str, ...]) -> list[str]:
+    from grokkit.scheme import suggestion
+
     words = _words(option, text)
     for word in words:
         if word not in known:
-            raise _bad(f"{option} {word!r}; use some of {', '.join(known)}")
+            raise _bad(f"{option} {word!r}{suggestion(word, known)}")
     return words
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from grokkit.cli._output import Json, Verb, one_line, out_path, plural, print_json
+from grokkit.cli._output import COMPLETED, Json, Verb, one_line, out_path, plural, print_json
 
 if TYPE_CHECKING:
     from grokkit.studies.ledger import Entry
@@ -42,6 +42,15 @@ Exit status: 0 done, whatever the verdicts; 2 bad input; 130 interrupted.
 """
 
 VERDICTS: Final = ("reproduced", "refuted", "tautological", "undefined", "open")
+
+
+def _ids() -> Iterable[str]:
+    from grokkit.studies.ledger import claims as known
+
+    return known()
+
+
+COMPLETED["ID"] = _ids
 DEFAULT_OUT: Final = Path("runs") / "claims"
 WIDTH: Final = 110
 
@@ -118,12 +127,11 @@ def claims(
 
 
 def _verdict(name: str) -> str:
-    from grokkit.scheme import InvalidInput
-    from grokkit.studies.runs._names import nearest_name
+    from grokkit.scheme import InvalidInput, suggestion
 
     found = name.strip().lower()
     if found not in VERDICTS:
-        raise InvalidInput(f"grokkit claims: no verdict {name[:40]!r}{nearest_name(found, VERDICTS)}")
+        raise InvalidInput(f"grokkit claims: no verdict {name[:40]!r}{suggestion(found, VERDICTS)}")
     return found
 
 

@@ -62,10 +62,10 @@ def crystallize(
     """Turn trained factors into exact schemes, each proven over the integers."""
     from grokkit.crystallize import METHODS
     from grokkit.crystallize import crystallize as make_exact
-    from grokkit.scheme import InvalidInput, MatrixProduct
+    from grokkit.scheme import InvalidInput, MatrixProduct, suggestion
 
     if method is not None and method not in METHODS:
-        raise InvalidInput(f"grokkit crystallize: --method {method!r}; use one of {', '.join(METHODS)}")
+        raise InvalidInput(f"grokkit crystallize: --method {method!r}{suggestion(method, METHODS)}")
     numbers, factors, target, folder, complete = _read(source)
     method = method or ("full" if isinstance(target, MatrixProduct) else "rational")
     substitute = _fallback(fallback, target)

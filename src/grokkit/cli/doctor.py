@@ -10,7 +10,7 @@ import typer
 from grokkit.cli._output import Json, Verb, print_json, print_table
 
 EXAMPLE = """\b
-Example:
+Examples:
   grokkit doctor --json
   grokkit doctor --tune
 
@@ -28,7 +28,7 @@ Tune = Annotated[
         "--tune", help="Measure how fast products run here, so that matmul knows when it gains; stores a profile."
     ),
 ]
-Seconds = Annotated[float, typer.Option("--seconds", help="Time for --tune.")]
+Seconds = Annotated[float, typer.Option("--seconds", help="Time for --tune.", metavar="X")]
 
 
 def doctor(tune: Tune = False, seconds: Seconds = 90.0, json: Json = False) -> int:

@@ -55,9 +55,12 @@ def register(app: typer.Typer) -> None:
     ):
         epilog = f"\b\nExample:\n  {example}\n\n{STATUS}"
         verbs.command(function.__name__, cls=Verb, short_help=short, epilog=epilog)(function)
-    verbs.command("verify", cls=Verb, short_help="Prove scheme files, as grokkit verify.", epilog=VERIFY_EXAMPLE)(
-        verify
-    )
+    verbs.command(
+        "verify",
+        cls=Verb,
+        short_help="Prove scheme files, as grokkit verify.",
+        epilog=VERIFY_EXAMPLE.replace("grokkit verify", "grokkit scheme verify"),
+    )(verify)
     app.add_typer(verbs)
 
 
@@ -258,7 +261,9 @@ def canonical(
     from grokkit import scheme as room
 
     if group not in ("slots", "bases", "all"):
-        raise room.InvalidInput(f"grokkit scheme canonical: --group {group!r}; use slots, bases or all")
+        raise room.InvalidInput(
+            f"grokkit scheme canonical: --group {group!r}{room.suggestion(group, ('slots', 'bases', 'all'))}"
+        )
     reading = _read(source, "canonical", json)
     if isinstance(reading, int):
         return reading

@@ -171,7 +171,8 @@ def _with_configuration_options(command: Callable[..., int]) -> Callable[..., in
     for each in dataclasses.fields(TrainConfig):
         default = each.default if each.default != "" else "none"
         other = "; with --study: joblib, threads, ray or dask" if each.name == "engine" else ""
-        help_text = f"{each.metadata['help']}{other} [default preset: {default}]"
+        text = each.metadata["help"]
+        help_text = f"{text[:1].upper()}{text[1:]}{other}. [default preset: {default}]"
         option = typer.Option(
             f"--{each.name.replace('_', '-')}",
             help=help_text,

@@ -20,7 +20,9 @@ PROBLEMS: Final = ("wave", "extended", "cyclotron", "drift")
 PROTOCOLS: Final = ("shared", "blind", "split")
 
 Seeds = Annotated[int, typer.Option(help="Independent repetitions.", metavar="N", min=1, max=1000)]
-First = Annotated[int, typer.Option("--first", help="The first seed.", metavar="N", min=0, max=2**31)]
+First = Annotated[
+    int, typer.Option("--seed", help="The first seed; the others follow it.", metavar="N", min=0, max=2**31)
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", help="Folder for figures [default: runs/transfer-NAME].", metavar="DIR", parser=out_path),
@@ -223,11 +225,11 @@ def _numbers(option: str, text: str) -> list[int]:
 
 
 def _one_of(option: str, text: str, names: tuple[str, ...]) -> str:
-    from grokkit.scheme import InvalidInput
+    from grokkit.scheme import InvalidInput, suggestion
 
     found = text.strip().lower()
     if found not in names:
-        raise InvalidInput(f"grokkit transfer: {option} {text[:40]!r}; use one of {', '.join(names)}")
+        raise InvalidInput(f"grokkit transfer: {option} {text[:40]!r}{suggestion(found, names)}")
     return found
 
 

@@ -12,7 +12,7 @@ from grokkit.cli._output import Json, Verb, as_float, check_readable, one_line, 
 from grokkit.cli._schemes import facts, split
 
 EXAMPLE = """\b
-Example:
+Examples:
   grokkit expand strassen --levels 2 --out s4.json
   grokkit verify s4.json
 

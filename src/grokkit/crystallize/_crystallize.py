@@ -33,6 +33,7 @@ from grokkit.scheme import (
     Target,
     lattice_distance,
     nearest,
+    suggestion,
     verify,
 )
 
@@ -190,7 +191,7 @@ def crystallize(
     network with entries that are not finite, or a lattice that is not dyadic.
     """
     if method not in METHODS:
-        raise InvalidInput(f"method {method!r}; use one of {', '.join(METHODS)}")
+        raise InvalidInput(f"method {method!r}{suggestion(method, METHODS)}")
     if tries < 1:
         raise InvalidInput(f"tries is {tries}; at least 1 is needed")
     _check_lattice(lattice)

@@ -14,7 +14,7 @@ from typing import Any, Final, final
 import numpy as np
 
 from grokkit.execution._operands import is_plain
-from grokkit.scheme import InvalidInput
+from grokkit.scheme import InvalidInput, suggestion
 
 KINDS: Final = "biufc"
 """Kinds of dtypes whose products are `matmul`'s; other entries may be anything, and stay NumPy's to multiply."""
@@ -50,7 +50,7 @@ def asfast(x: Any, **options: Any) -> FastArray:
     """
     known = _option_names()
     if unknown := sorted(options.keys() - known):
-        raise InvalidInput(f"option {unknown[0]!r} is not known; there are {', '.join(sorted(known))}")
+        raise InvalidInput(f"option {unknown[0]!r} is not known{suggestion(unknown[0], sorted(known))}")
     if isinstance(x, FastArray) and not options:
         return x
     if _is_foreign(x) or _overrides(x):

@@ -22,6 +22,7 @@ from grokkit.scheme import (
     compose,
     composed_error_bound,
     expand,
+    suggestion,
     typical_growth,
     unit_roundoff,
     verify,
@@ -321,7 +322,7 @@ def plan(
     if len(layout) != 3:
         raise InvalidInput(f"layout names {len(layout)} matrices; A, B and C are needed")
     if unknown := set(layout) - set(LAYOUTS):
-        raise InvalidInput(f"layout {min(unknown)!r} is not known; there are {', '.join(LAYOUTS)}")
+        raise InvalidInput(f"layout {min(unknown)!r} is not known{suggestion(min(unknown), LAYOUTS)}")
     if isinstance(scheme, str) and scheme != "auto":
         scheme = catalog[scheme]
     if isinstance(scheme, Scheme):

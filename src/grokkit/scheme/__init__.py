@@ -39,6 +39,7 @@ from grokkit.scheme._targets import (
 )
 from grokkit.scheme._verify import Certificate, Refuted, rational_text, verify
 from grokkit.scheme._weights import Weights, find_factors, read_npz, read_weights
+from grokkit.scheme._words import suggestion
 from grokkit.scheme.formats import Reading, SchemeFile, holds_weights, load, save, save_program
 
 __all__ = [
@@ -120,6 +121,7 @@ __all__ = [
     "stabilizer",
     "standard",
     "standard_scheme",
+    "suggestion",
     "svg_picture",
     "symmetric_forms",
     "text_picture",

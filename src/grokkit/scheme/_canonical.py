@@ -18,6 +18,7 @@ from grokkit.scheme._rational import Matrix
 from grokkit.scheme._scheme import Provenance, Scheme, magnitude
 from grokkit.scheme._symmetry import symmetric_forms
 from grokkit.scheme._target import MatrixProduct
+from grokkit.scheme._words import suggestion
 
 CANONICAL_BUDGET: Final = 20_000
 """Bases that are tried for a canonical form over the whole group before the answer is `Undecided`."""
@@ -45,7 +46,7 @@ def canonical(scheme: Scheme, group: str = "slots") -> Scheme | Undecided:
     True
     """
     if group not in ("slots", "bases", "all"):
-        raise InvalidInput(f"group {group!r} is not known; use slots, bases or all")
+        raise InvalidInput(f"group {group!r} is not known{suggestion(group, ('slots', 'bases', 'all'))}")
     if scheme.ring.complex:
         return Undecided(f"ring {scheme.ring}; canonical forms are made over Z, Q and GF(p)")
     if group == "slots":

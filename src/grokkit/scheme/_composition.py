@@ -30,7 +30,7 @@ def direct_sum(a: Scheme, b: Scheme, axis: str) -> Scheme:
     first, second = format_of(a, "a direct sum"), format_of(b, "a direct sum")
     at = AXES.find(axis)
     if at < 0 or len(axis) != 1:
-        raise InvalidInput(f"axis {axis!r} is not known; use n, m or p")
+        raise InvalidInput(f"axis {axis!r} is not known; use one of n, m, p")
     if any(x != y for i, (x, y) in enumerate(zip(first, second, strict=True)) if i != at):
         raise InvalidInput(f"{a.name} and {b.name} have no direct sum along {axis}; the other two letters must agree")
     total = list(first)

@@ -16,6 +16,7 @@ from grokkit.scheme._reduction import reduce_additions
 from grokkit.scheme._scheme import Provenance, Scheme
 from grokkit.scheme._symmetry import sandwiched
 from grokkit.scheme._verify import verify
+from grokkit.scheme._words import suggestion
 
 OBJECTIVES: Final = ("additions", "reduced", "nonzeros", "growth", "frobenius")
 TINY: Final = 1e-9
@@ -59,9 +60,9 @@ def improve(
     12.2034
     """
     if objective not in OBJECTIVES:
-        raise InvalidInput(f"objective {objective!r} is not known; use one of {', '.join(OBJECTIVES)}")
+        raise InvalidInput(f"objective {objective!r} is not known{suggestion(objective, OBJECTIVES)}")
     if lattice not in ("unimodular", "dyadic"):
-        raise InvalidInput(f"lattice {lattice!r} is not known; use unimodular or dyadic")
+        raise InvalidInput(f"lattice {lattice!r} is not known{suggestion(lattice, ('unimodular', 'dyadic'))}")
     if not scheme.ring.rational:
         raise InvalidInput(f"{scheme.name}: bases are changed over Q, not over {scheme.ring}")
     if not 0 <= bits <= MAX_BITS:

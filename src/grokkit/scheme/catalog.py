@@ -7,6 +7,7 @@ Crystallization and search never import this module (an import contract and a te
 from __future__ import annotations
 
 import csv
+import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -149,10 +150,12 @@ class Catalog:
             target = parse_target(match.group(1))
             if int(match.group(2)) == target.nonzeros:
                 return standard_scheme(target)
-        raise KeyError(
-            f"no scheme {short(key)} in the catalog; there are {', '.join(TEXTBOOK)}, {len(entries())} that searches "
-            "found, such as 3x3x3:23, and the standard algorithm of every format, such as 3x4x5:60"
+        close = difflib.get_close_matches(name, [*_keys(), *_keys().values()], 1, cutoff=0.8)
+        there = (
+            f"there are {', '.join(TEXTBOOK)}, {len(entries())} that searches found, such as 3x3x3:23, and the "
+            "standard algorithm of every format, such as 3x4x5:60"
         )
+        raise KeyError(f"no scheme {short(key)} in the catalog; {f'did you mean {close[0]}?' if close else there}")
 
     def __contains__(self, key: object) -> bool:
         try:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from threadpoolctl import threadpool_limits
 
-from grokkit.scheme import InvalidInput, need_extra
+from grokkit.scheme import InvalidInput, need_extra, suggestion
 from grokkit.search._work import Engine, Work, in_threads
 
 ENGINES: Final = ("threads", "joblib", "ray", "dask")
@@ -24,7 +24,7 @@ def make_engine(name: str, workers: int = 1) -> Engine:
     is started here.
     """
     if name not in ENGINES:
-        raise InvalidInput(f"engine {name!r} is not understood; use {', '.join(ENGINES)}")
+        raise InvalidInput(f"engine {name!r} is not understood{suggestion(name, ENGINES)}")
     if name == "threads":
         return in_threads(workers)
     need_extra(f"the engine {name}", "joblib")

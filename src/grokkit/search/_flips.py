@@ -21,7 +21,7 @@ from typing import Any, Final, TypeAlias, final
 
 import numpy as np
 
-from grokkit.scheme import InvalidInput, MatrixProduct, Scheme, Target, best_known
+from grokkit.scheme import InvalidInput, MatrixProduct, Scheme, Target, best_known, suggestion
 from grokkit.search._packed import RINGS, Packed, check_packable, holds, pack, projected
 from grokkit.search._pool import INTERVALS, Pool
 from grokkit.search._symmetric import cube_counts, symmetric_start, transposed_third
@@ -181,7 +181,7 @@ class FlipSearch:
         symmetric: bool = False,
     ):
         if ring not in RINGS:
-            raise InvalidInput(f"ring {ring!r} is not understood here; use {', '.join(RINGS)}")
+            raise InvalidInput(f"ring {ring!r} is not understood here{suggestion(ring, RINGS)}")
         check_packable(target, target.nonzeros)
         self.target, self.ring, self.seed, self.goal = target, ring, seed, goal
         self.settings = settings or FlipSettings()

@@ -21,6 +21,7 @@ from grokkit.scheme import (
     parse_target,
     save,
     standard_scheme,
+    suggestion,
     undone_if_empty,
     verify,
 )
@@ -166,7 +167,7 @@ def find_scheme(
     """
     target = parse_target(target) if isinstance(target, str) else target
     if ring not in RINGS:
-        raise InvalidInput(f"ring {ring!r} is not understood here; use {', '.join(RINGS)}")
+        raise InvalidInput(f"ring {ring!r} is not understood here{suggestion(ring, RINGS)}")
     if route not in ROUTES:
         raise InvalidInput(f"route {route!r} is not understood; use {', '.join(ROUTES)}")
     goal = _goal(target, rank, ring)

@@ -9,7 +9,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from grokkit.scheme import InvalidInput
+from grokkit.scheme import InvalidInput, suggestion
 from grokkit.studies._bench_rounds import MIN_ROUNDS
 
 DTYPES: Final = ("float32", "float64")
@@ -34,9 +34,9 @@ class Case:
         if min(self.n, self.m, self.p) < 1:
             raise InvalidInput(f"size {min(self.n, self.m, self.p)}; sizes of 1 or more are needed")
         if self.dtype not in DTYPES:
-            raise InvalidInput(f"dtype {self.dtype!r}; use some of {', '.join(DTYPES)}")
+            raise InvalidInput(f"dtype {self.dtype!r}{suggestion(self.dtype, DTYPES)}")
         if self.transpose not in TRANSPOSES:
-            raise InvalidInput(f"transpose {self.transpose!r}; use some of {', '.join(TRANSPOSES)}")
+            raise InvalidInput(f"transpose {self.transpose!r}{suggestion(self.transpose, TRANSPOSES)}")
         if not 1 <= self.threads <= MOST_THREADS:
             raise InvalidInput(f"{self.threads} threads; 1 to {MOST_THREADS} are possible")
 
@@ -112,4 +112,4 @@ class Timing:
         if self.min_rounds < 1:
             raise InvalidInput(f"{self.min_rounds} rounds; 1 or more are needed")
         if self.clock not in CLOCKS:
-            raise InvalidInput(f"clock {self.clock!r}; use one of {', '.join(CLOCKS)}")
+            raise InvalidInput(f"clock {self.clock!r}{suggestion(self.clock, CLOCKS)}")

@@ -15,7 +15,7 @@ import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from grokkit import _native, execution
-from grokkit.scheme import InvalidInput, need_extra
+from grokkit.scheme import InvalidInput, need_extra, suggestion
 
 OURS: Final = "ours"
 Product = Callable[[], object]
@@ -71,7 +71,7 @@ def find_baselines(wanted: Sequence[str] | None = None) -> tuple[str, ...]:
     names = wanted if wanted is not None else [name for name in BASELINES if importlib.util.find_spec(name)]
     for name in names:
         if name not in BASELINES:
-            raise InvalidInput(f"baseline {name!r}; use some of {', '.join(BASELINES)}")
+            raise InvalidInput(f"baseline {name!r}{suggestion(name, BASELINES)}")
         need_extra(f"the baseline {name}", name)
         importlib.import_module("scipy.linalg.blas" if name == "scipy" else name)
     return tuple(dict.fromkeys(names))

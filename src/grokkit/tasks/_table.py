@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from grokkit.scheme import InvalidInput
+from grokkit.scheme import InvalidInput, suggestion
 from grokkit.tasks._cyclotron import Cyclotron, CyclotronField
 from grokkit.tasks._examples import ModularAddition, Parity, Products, Task
 from grokkit.tasks._hamiltonian import HamiltonianField
@@ -41,15 +40,10 @@ def world(name: str, **options: Any) -> World | Task:
     """
     wanted = str(name).strip().lower().replace("_", "-").replace(" ", "-")
     if wanted not in WORLDS:
-        raise InvalidInput(f"no world {str(name)[:60]!r}{_nearest(wanted, list(WORLDS))}")
+        raise InvalidInput(f"no world {str(name)[:60]!r}{suggestion(wanted, sorted(WORLDS))}")
     make = WORLDS[wanted]
     known = list(inspect.signature(make).parameters)
     for option in options:
         if option not in known:
-            raise InvalidInput(f"{wanted}: no option {option[:60]!r}{_nearest(option, known)}")
+            raise InvalidInput(f"{wanted}: no option {option[:60]!r}{suggestion(option, sorted(known))}")
     return make(**options)
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {close[0]}?" if close else f"; use one of {', '.join(sorted(known))}"

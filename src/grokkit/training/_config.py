@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final, final, get_type_hints
 
-from grokkit.scheme import InvalidInput, MatrixProduct, Target, parse_target, read_bytes
+from grokkit.scheme import InvalidInput, MatrixProduct, Target, parse_target, read_bytes, suggestion
 
 LARGEST_SIDE: Final = 8
 """Of formats; of other maps an operand has at most its square of entries."""
@@ -125,7 +125,7 @@ class TrainConfig:
                 problems.append(f"{each.name} is {_short(value)}; {low} to {high} is allowed")
             choices = CHOICES.get(each.name)
             if choices and value not in choices:
-                problems.append(f"{each.name} is {_short(value)}; use one of {', '.join(choices)}")
+                problems.append(f"{each.name} is {_short(value)}{suggestion(value, choices)}")
         return problems
 
     def _contradictions(self) -> list[str]:
@@ -198,7 +198,7 @@ class TrainConfig:
         """A named configuration, with changes: ``source`` (the published protocol) or ``default`` (ours)."""
         name = name.replace("_", "-")
         if name not in PRESETS:
-            raise InvalidInput(f"preset {name!r}; use one of {', '.join(PRESETS)}")
+            raise InvalidInput(f"preset {name!r}{suggestion(name, PRESETS)}")
         text = (resources.files("grokkit.training") / "presets" / f"{name}.toml").read_text("utf-8")
         return cls.from_mapping(tomllib.loads(text) | changes)
 
@@ -228,11 +228,9 @@ class TrainConfig:
         known = {each.name for each in dataclasses.fields(cls)}
         unknown = sorted(set(fields) - known)
         if unknown:
-            import difflib
-
-            close = difflib.get_close_matches(unknown[0], known, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise InvalidInput(f"configuration: unknown field {_short(unknown[0])}{hint}")
+            raise InvalidInput(
+                f"configuration: unknown field {_short(unknown[0])}{suggestion(unknown[0], sorted(known))}"
+            )
         return cls(**_typed(cls, fields))
 
     def replace(self, **changes: Any) -> TrainConfig:

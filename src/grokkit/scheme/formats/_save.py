@@ -13,6 +13,7 @@ from grokkit.scheme._json import save_own
 from grokkit.scheme._program import Program
 from grokkit.scheme._scheme import Scheme
 from grokkit.scheme._verify import Certificate
+from grokkit.scheme._words import suggestion
 from grokkit.scheme.formats._code import TEXTS
 from grokkit.scheme.formats._onnx import onnx_network
 from grokkit.scheme.formats._write import WRITERS, reduced_json
@@ -68,7 +69,7 @@ def save(
     path = Path(path)
     kind = SUFFIXES.get(path.suffix.lower(), "json") if kind is None else kind
     if kind not in FORMATS:
-        raise InvalidInput(f"format {short(kind)} is not written; choose one of {', '.join(FORMATS)}")
+        raise InvalidInput(f"format {short(kind)} is not written{suggestion(kind, FORMATS)}")
     if kind == "json":
         save_own(scheme, path, certificate)
         return

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from grokkit._version import __version__
-from grokkit.scheme import InvalidInput, undone_if_empty
+from grokkit.scheme import InvalidInput, suggestion, undone_if_empty
 from grokkit.studies.ledger._claim import Claim, claims, find_claim
 from grokkit.studies.ledger._measurement import Measurement
 from grokkit.studies.ledger._protocol import Context, Protocol, silent
@@ -23,7 +23,6 @@ from grokkit.studies.ledger._results import Results, load_results, results_path,
 from grokkit.studies.ledger._rules import RULES
 from grokkit.studies.ledger._verdicts import Ruling, Verdict
 from grokkit.studies.ledger.protocols import PROTOCOLS
-from grokkit.studies.runs._names import nearest_name
 
 SHIPPED: Final = "results"
 """Folder of the package with the results that it ships."""
@@ -161,7 +160,9 @@ def _read(folder: Path) -> list[Results]:
     found = []
     for path in sorted(folder.glob("*.json")):
         if path.stem not in known:
-            raise InvalidInput(f"{path}: no protocol has this name{nearest_name(path.stem, known)}; remove the file")
+            raise InvalidInput(
+                f"{path}: no protocol has this name{suggestion(path.stem, sorted(known))}; remove the file"
+            )
         results = load_results(path)
         protocol = next(each for each in PROTOCOLS if each.name == path.stem)
         if results.protocol != protocol.name or not set(results.measurements) <= set(protocol.claims):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, final
 
-from grokkit.scheme import InvalidInput
+from grokkit.scheme import InvalidInput, suggestion
 from grokkit.studies.runs._names import check_known
 
 SCALES: Final = ("quick", "full")
@@ -139,7 +139,7 @@ class Measurement:
 
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
-            raise InvalidInput(f"{self.claim}: scale is {self.scale!r}; use one of {', '.join(SCALES)}")
+            raise InvalidInput(f"{self.claim}: scale is {self.scale!r}{suggestion(self.scale, SCALES)}")
 
     @classmethod
     def unmeasured(cls, claim: str, reason: str, scale: str) -> Measurement:

@@ -10,11 +10,10 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
-from grokkit.scheme import InvalidInput, need_extra
+from grokkit.scheme import InvalidInput, need_extra, suggestion
 from grokkit.studies.ledger._claim import find_claim
 from grokkit.studies.ledger._measurement import SCALES, Measurement
 from grokkit.studies.runs import Study
-from grokkit.studies.runs._names import nearest_name
 
 if TYPE_CHECKING:
     from grokkit.studies.runs import Runs
@@ -47,7 +46,7 @@ class Context:
 
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
-            raise InvalidInput(f"scale is {self.scale!r}; use one of {', '.join(SCALES)}")
+            raise InvalidInput(f"scale is {self.scale!r}{suggestion(self.scale, SCALES)}")
         if self.workers < 1:
             raise InvalidInput(f"workers is {self.workers}; at least 1 is needed")
         if self.seed < 0:
@@ -130,7 +129,7 @@ def load_study(study: str | os.PathLike[str]) -> Study:
     known = study_names()
     if str(study) not in known:
         raise InvalidInput(
-            f"no study {str(study)[:60]!r}{nearest_name(str(study), known)}, or the path of a .toml file"
+            f"no study {str(study)[:60]!r}{suggestion(study, sorted(known))}, or the path of a .toml file"
         )
     with resources.as_file(resources.files("grokkit.studies.ledger").joinpath("studies", f"{study}.toml")) as path:
         return Study.from_toml(path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final, final
 
-from grokkit.scheme import InvalidInput, UnreadableFile, read_bytes, write_atomically
+from grokkit.scheme import InvalidInput, UnreadableFile, read_bytes, suggestion, write_atomically
 from grokkit.scheme._files import parse_json
 from grokkit.studies.ledger._measurement import SCALES, Measurement
 from grokkit.studies.runs._names import check_known
@@ -57,7 +57,7 @@ class Results:
             if name not in given or not isinstance(given[name], kind) or isinstance(given[name], bool):
                 raise UnreadableFile(f"{where}: {name} is missing or of the wrong type")
         if given["scale"] not in SCALES:
-            raise UnreadableFile(f"{where}: scale is {given['scale'][:20]!r}; use one of {', '.join(SCALES)}")
+            raise UnreadableFile(f"{where}: scale is {given['scale'][:20]!r}{suggestion(given['scale'], SCALES)}")
         found = {}
         for claim, each in given["measurements"].items():
             found[claim] = Measurement.from_json(each, f"{where}, {claim}")

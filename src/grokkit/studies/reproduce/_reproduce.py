@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from grokkit._version import __version__
-from grokkit.scheme import InvalidInput, undone_if_empty, write_atomically
-from grokkit.studies.ledger import Entry, ledger, load_study, run_claims
+from grokkit.scheme import InvalidInput, suggestion, undone_if_empty, write_atomically
+from grokkit.studies.ledger import Entry, find_claim, ledger, load_study, run_claims
 from grokkit.studies.ledger._measurement import SCALES
 from grokkit.studies.reproduce._combined import Combined, combined
 from grokkit.studies.reproduce._film import make_film
@@ -73,7 +73,7 @@ def reproduce(
     Raises `InvalidInput`, one line, for a folder that holds another reproduction, or settings that make no sense.
     """
     if scale not in SCALES:
-        raise InvalidInput(f"scale is {scale!r}; use one of {', '.join(SCALES)}")
+        raise InvalidInput(f"scale is {scale!r}{suggestion(scale, SCALES)}")
     report = progress or (lambda text: None)
     folder = Path(out)
     changes: dict[str, Any] = {"seeds": seeds, "runs": replicas}
@@ -85,6 +85,8 @@ def reproduce(
     studies = {name: load_study(file).replace(**changes) for name, file in PROTOCOLS.items()}
     if any(len(study.factors["batch_size"]) < 2 for study in studies.values()):
         raise InvalidInput(f"batch_sizes is {batch_sizes}; at least two are needed to compare")
+    for claim in claims or ():
+        find_claim(claim)
     settings = {"scale": scale, "protocols": {name: study.digest for name, study in studies.items()}}
     with undone_if_empty(folder):
         _claim_folder(folder, settings)
@@ -152,7 +154,7 @@ def _read_marker(folder: Path) -> dict[str, Any]:
     if version != VERSION or grokkit != __version__:
         raise InvalidInput(f"{path}: written by grokkit {grokkit}, this is {__version__}; choose another --out")
     if found["scale"] not in SCALES:
-        raise InvalidInput(f"{path}: scale {found['scale'][:20]!r}; use one of {', '.join(SCALES)}")
+        raise InvalidInput(f"{path}: scale {found['scale'][:20]!r}{suggestion(found['scale'], SCALES)}")
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from grokkit.scheme import InvalidInput, MissingExtra, need_extra
+from grokkit.scheme import InvalidInput, MissingExtra, need_extra, suggestion
 
 ENGINES: Final = ("joblib", "threads", "ray", "dask")
 ATTEMPTS: Final = 5
@@ -31,7 +31,7 @@ class LostWorkers(RuntimeError):
 def check_engine(name: str, workers: int) -> None:
     """Raise `InvalidInput` or `MissingExtra`, one line, for an engine that is unknown or not installed."""
     if name not in ENGINES:
-        raise InvalidInput(f"engine {name!r} is not understood; use {', '.join(ENGINES)}")
+        raise InvalidInput(f"engine {name!r} is not understood{suggestion(name, ENGINES)}")
     if workers < 1:
         raise InvalidInput(f"workers is {workers}; at least 1 is needed")
     need_extra(f"the engine {name}", "joblib")

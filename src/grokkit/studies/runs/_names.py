@@ -1,12 +1,11 @@
-"""The vocabulary of protocols: outcomes, metrics and measured columns, and the nearest known name to a wrong one."""
+"""The vocabulary of protocols: outcomes, metrics and measured columns."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
 from typing import Any, Final
 
-from grokkit.scheme import InvalidInput
+from grokkit.scheme import InvalidInput, suggestion
 
 METHODS: Final = ("plain", "scaled", "full", "rational")
 """Methods of `grokkit.crystallize` whose outcomes are kept apart."""
@@ -43,14 +42,8 @@ MEASURES: Final[dict[str, str]] = {
 """Numbers that every run has."""
 
 
-def nearest_name(name: object, known: Collection[str]) -> str:
-    """``; did you mean x?`` for the nearest known name, or the known ones where none is near."""
-    close = difflib.get_close_matches(str(name), known, 1)
-    return f"; did you mean {close[0]}?" if close else f"; use one of {', '.join(sorted(known))}"
-
-
 def check_known(where: str, names: Collection[Any], known: Collection[str]) -> None:
     """Raise `InvalidInput` for the first name that is not known."""
     for name in names:
         if name not in known:
-            raise InvalidInput(f"{where}: unknown name {str(name)[:60]!r}{nearest_name(name, known)}")
+            raise InvalidInput(f"{where}: unknown name {str(name)[:60]!r}{suggestion(name, sorted(known))}")

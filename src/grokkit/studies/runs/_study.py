@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Final, final
 
-from grokkit.scheme import InvalidInput, MatrixProduct, read_bytes
+from grokkit.scheme import InvalidInput, MatrixProduct, read_bytes, suggestion
 from grokkit.studies.runs._cells import MANAGED, Cell, Shard, Value, canonical, cell_seed
 from grokkit.studies.runs._names import MEASURES, METRICS, OUTCOMES, check_known
 from grokkit.studies.runs._reading import KINDS, factor_levels, reason, scalars, strings, table, underscored
@@ -92,9 +92,9 @@ class Study:
         if not self.title.strip() or not self.question.strip():
             raise InvalidInput("title and question say what the study is about; neither may be empty")
         if self.randomness not in RANDOMNESS:
-            raise InvalidInput(f"randomness is {self.randomness!r}; use one of {', '.join(RANDOMNESS)}")
+            raise InvalidInput(f"randomness is {self.randomness!r}{suggestion(self.randomness, RANDOMNESS)}")
         if self.stopping.rule not in RULES:
-            raise InvalidInput(f"[stopping]: rule is {self.stopping.rule!r}; use one of {', '.join(RULES)}")
+            raise InvalidInput(f"[stopping]: rule is {self.stopping.rule!r}{suggestion(self.stopping.rule, RULES)}")
         check_known("outcomes", self.outcomes, OUTCOMES)
         check_known("metrics", self.metrics, METRICS)
         for name in ("outcomes", "metrics"):

@@ -19,7 +19,7 @@ def noncentrality(f: float, df1: float, df2: float) -> tuple[float, float] | Not
 
     >>> low, high = noncentrality(4.846, 2, 27)
     >>> round(low, 3), round(high, 2)
-    (0.308, 25.47)
+    (0.3, 25.96)
     """
     low, high = _solve(f, df1, df2, 1 - TAIL), _solve(f, df1, df2, TAIL)
     if math.isnan(low) or math.isnan(high):
