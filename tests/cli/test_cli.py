@@ -83,15 +83,6 @@ def files(tmp_path):
     return good, wrong, bad
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_explains_itself_with_an_example(verb):
-    done = grokkit(verb, "--help")
-    assert done.returncode == 0
-    assert "Example" in done.stdout and f"grokkit {verb}" in done.stdout
-    assert "--json" in done.stdout
-    assert "Exit status" in done.stdout
-
-
 def test_the_top_level():
     done = grokkit("--help")
     assert all(verb in done.stdout for verb in VERBS)
@@ -466,11 +457,6 @@ def test_help_is_whole_and_speaks_the_users_words(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["--help"]) == 0
     assert "..." not in capsys.readouterr().out.partition("Commands:")[2]
-    for verb in VERBS:
-        assert main([verb, "--help"]) == 0
-        text = capsys.readouterr().out
-        assert "list[" not in text and "<str>" not in text and "<int" not in text and "{" not in text, text
-        assert f"\n    grokkit {verb} " in text, text
     main(["train", "--help"])
     text = capsys.readouterr().out
     for words in ("[auto|native|torch]", "[gaussian|uniform]", "[own|shared]", "[float32|float64]", "[default|source]"):

@@ -14,6 +14,7 @@ import grokkit as gk
 from grokkit.cli import main
 from grokkit.cli._app import app
 from grokkit.cli._verbs import register
+from grokkit.scheme.catalog import Catalog
 
 register(app)
 
@@ -70,6 +71,8 @@ SHORTER = (
     ("grokkit transfer control", "--seeds 1"),
 )
 """What is added to an example that begins so; the first that fits."""
+ONCE = ("grokkit claims E01 --run", "grokkit doctor --tune", "grokkit search 3x3x3 --route numeric", "grokkit transfer")
+"""Examples that take their time: run with --json only."""
 MAY_FIND_NOTHING = ("grokkit search 3x4x5", "grokkit search 3x3x3 --route numeric")
 KEYS = {
     "seed": int,
@@ -114,6 +117,7 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies" / "protocol-b.toml").write_text(STUDY)
     (tmp_path / "runs" / "344").mkdir(parents=True)
+    monkeypatch.setattr(Catalog, "__iter__", lambda self: iter(["strassen", "winograd", "2x2x3-11", "poly-2-3"]))
     gk.save(gk.catalog["3x4x4:38"], tmp_path / "runs" / "344" / "3x4x4-38.json")
     return tmp_path
 
@@ -129,9 +133,10 @@ def test_examples_run(lines, place, capsys):
         if "--json" in words:
             words.remove("--json")
         allowed = (0, 1) if line.startswith(MAY_FIND_NOTHING) else (0,)
-        assert main(words[1:]) in allowed, (line, capsys.readouterr().err)
-        plain = capsys.readouterr()
-        assert plain.out.strip() and "\x1b" not in plain.out + plain.err and "\r" not in plain.out, line
+        if not line.startswith(ONCE):
+            assert main(words[1:]) in allowed, (line, capsys.readouterr().err)
+            plain = capsys.readouterr()
+            assert plain.out.strip() and "\x1b" not in plain.out + plain.err and "\r" not in plain.out, line
         assert main([*words[1:], "--json"]) in allowed, line
         said = capsys.readouterr().out
         assert said.count("\n") == 1, line
@@ -141,6 +146,6 @@ def test_examples_run(lines, place, capsys):
 def check_keys(content, line):
     assert isinstance(content, dict), line
     for key, value in content.items():
-        assert re.fullmatch(r"[a-z][a-z0-9_]*", key), (line, key)
+        assert re.fullmatch(r"[a-z][a-z0-9_]*|[A-Z]", key), (line, key)
         if key in KEYS and value is not None:
             assert isinstance(value, KEYS[key]), (line, key, value)

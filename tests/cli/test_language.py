@@ -42,7 +42,7 @@ MEANINGS = {
     "--plot": {"FILE"},
     "--clock": {"[wall|cpu]"},
     "--dtype": {"[float32|float64]"},
-    "--engine": {"[auto|native|torch]", "[joblib|threads|ray|dask]", "[threads|joblib|ray|dask]"},
+    "--engine": {"[auto|native|torch]", "[joblib|threads|ray|dask]"},
     "--sizes": {"N,N,...", "128x2048,..."},
 }
 """What the placeholder of an option that several verbs share may be."""

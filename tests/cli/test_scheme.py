@@ -43,18 +43,6 @@ def parsed(run):
 VERBS = ("info", "verify", "convert", "canonical", "equivalent", "compose", "construct", "reduce", "atlas")
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_explains_itself_and_its_example_works(run, verb, tmp_path, monkeypatch):
-    code, out, _ = run("scheme", verb, "--help")
-    assert code == 0
-    assert "Example" in out and "--json" in out and "Exit status" in out
-    monkeypatch.chdir(tmp_path)
-    lines = [line.split() for line in out.splitlines() if line.strip().startswith("grokkit ")]
-    assert lines
-    for line in lines:
-        assert run(*line[1:])[0] == 0
-
-
 def test_the_group_lists_its_verbs(run):
     code, out, _ = run("scheme", "--help")
     assert code == 0
@@ -121,7 +109,7 @@ def test_canonical(run, parsed, tmp_path):
     assert one["digest"] == two["digest"] == load(tmp_path / "c.json").digest
     code, out, _ = run("scheme", "canonical", "2x2x2:8", "--group", "bases")
     assert code == 1 and "undecided" in out
-    assert "use slots, bases or all" in run("scheme", "canonical", "strassen", "--group", "some")[2]
+    assert "use one of slots, bases, all" in run("scheme", "canonical", "strassen", "--group", "some")[2]
 
 
 def test_equivalent(run, parsed):

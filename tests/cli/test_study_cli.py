@@ -68,7 +68,7 @@ def test_engines_and_seeds(protocol, tmp_path, capsys):
         (["--preset", "source"], "--preset does not go with --study"),
         (["--batch-size", "8"], "--batch-size does not go with --study"),
         (["--device", "cuda"], "--device does not go with --study"),
-        (["--engine", "native"], "engine 'native' is not understood; use joblib, threads, ray, dask"),
+        (["--engine", "native"], "engine 'native' is not understood; use one of joblib, threads, ray, dask"),
     ],
 )
 def test_what_does_not_go_together(protocol, tmp_path, capsys, more, message):

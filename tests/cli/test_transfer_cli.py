@@ -111,7 +111,7 @@ def test_tables(capsys, tmp_path, monkeypatch):
 def test_bad_input(refused, tmp_path):
     assert "--sizes '64y128'" in refused("parity", "--sizes", "64y128")
     assert "64x32 is smaller than the learned network; at least 32x64" in refused("parity", "--sizes", "64x32")
-    assert "use one of wave, extended, cyclotron, drift" in refused("operator", "--problem", "waves")
+    assert "did you mean wave?" in refused("operator", "--problem", "waves")
     assert "16, must be among them" in refused("operator", "--nodes", "32,64")
     assert "--nodes 'a'; write numbers" in refused("operator", "--nodes", "a")
     assert "use one of shared, blind, split" in refused("fusion", "--protocol", "half")
@@ -119,10 +119,3 @@ def test_bad_input(refused, tmp_path):
     there = tmp_path / "file"
     there.write_text("")
     assert str(there) in refused("parity", *SMALL["parity"], "--out", str(there))
-
-
-@pytest.mark.parametrize("verb", VERBS)
-def test_help_gives_an_example(capsys, verb):
-    assert main(["transfer", verb, "--help"]) == 0
-    said = capsys.readouterr().out
-    assert f"grokkit transfer {verb}" in said and "results.json" in said and "Exit status" in said

@@ -118,11 +118,12 @@ class _Dying:
     def __init__(self, mark: str):
         self.mark = mark
 
-    def __call__(self, number: int, work: Slice):
+    def __call__(self, piece: tuple[int, Slice]):
         path = Path(self.mark)
         if not path.exists():
             path.write_text("")
             os._exit(1)
+        number, work = piece
         return number, work.run()
 
 
@@ -181,7 +182,7 @@ def test_starts_that_do_not_fit_and_settings_that_cannot_be_are_refused():
         FlipSettings(walkers=0)
     with pytest.raises(InvalidInput, match="fresh is 2"):
         FlipSettings(fresh=2)
-    with pytest.raises(InvalidInput, match="engine 'cluster' is not understood; use threads, joblib, ray, dask"):
+    with pytest.raises(InvalidInput, match="engine 'cluster' is not understood; use one of joblib, threads, ray, dask"):
         make_engine("cluster")
 
 

@@ -269,7 +269,7 @@ def test_our_product_takes_the_threads_that_are_set_for_all(monkeypatch):
 def test_baselines_that_are_unknown_or_missing(monkeypatch):
     assert find_baselines() == ("numpy", "torch", "scipy")
     assert find_baselines(["scipy", "numpy", "scipy"]) == ("scipy", "numpy")
-    with pytest.raises(InvalidInput, match="baseline 'mkl'; use some of numpy, torch, scipy"):
+    with pytest.raises(InvalidInput, match="baseline 'mkl'; use one of numpy, torch, scipy"):
         find_baselines(["mkl"])
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "torch" else real(name, *more))
@@ -333,7 +333,7 @@ def test_rounds_go_on_until_the_time_is_used(monkeypatch):
     ("arguments", "message"),
     [
         ({"n": 0}, "size 0; sizes of 1 or more"),
-        ({"dtype": "int8"}, "dtype 'int8'; use some of float32, float64"),
+        ({"dtype": "int8"}, "dtype 'int8'; use one of float32, float64"),
         ({"transpose": "xx"}, "transpose 'xx'"),
         ({"threads": -1}, "-1 threads"),
     ],

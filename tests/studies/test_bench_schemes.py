@@ -93,7 +93,7 @@ def test_on_the_command_line(capsys, monkeypatch):
     assert main(["bench", "schemes", "--size", "64", "--seconds", "0"]) == 0
     assert "over classical" in capsys.readouterr().out
     assert main(["bench", "schemes", "--dtype", "int8"]) == 2
-    assert "--dtype 'int8'; use some of float32, float64" in capsys.readouterr().err
+    assert "--dtype 'int8'; use one of float32, float64" in capsys.readouterr().err
     assert main(["bench", "schemes", "--clock", "cpu", "--threads", "2"]) == 2
     assert "only the wall clock compares" in capsys.readouterr().err
     assert main(["bench", "nothing"]) == 2

@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     _verbs.register(app)
     if VARIABLE in os.environ:
-        from typer.completion import completion_init
+        from typer.completion import completion_init  # pyright: ignore[reportPrivateImportUsage]
 
         completion_init()
     given = _join_lists(list(sys.argv[1:] if arguments is None else arguments))

@@ -40,7 +40,7 @@ def completion(
     shell: Annotated[str, typer.Argument(help="The shell.", metavar="[bash|zsh|fish]")], json: Json = False
 ) -> int:
     """Print a script that makes a shell complete the words of this command line."""
-    from typer.completion import get_completion_script
+    from typer.completion import get_completion_script  # pyright: ignore[reportPrivateImportUsage]
 
     from grokkit.scheme import InvalidInput, suggestion
 

@@ -70,7 +70,7 @@ def search(
     ] = "60s",
     rounds: Annotated[int | None, typer.Option(help="End after this many rounds, too.", metavar="N", min=1)] = None,
     workers: Annotated[int, typer.Option(help="Threads, or processes of another engine.", metavar="N", min=1)] = 1,
-    engine: Annotated[str, typer.Option(help="Where the walks run.", metavar="[threads|joblib|ray|dask]")] = "threads",
+    engine: Annotated[str, typer.Option(help="Where the walks run.", metavar="[joblib|threads|ray|dask]")] = "threads",
     seed: Annotated[int, typer.Option(help="Seed.", metavar="N", min=0)] = 0,
     want: Annotated[int, typer.Option(help="Different schemes to find.", metavar="N", min=1)] = 1,
     symmetric: Annotated[

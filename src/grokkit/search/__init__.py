@@ -1,8 +1,9 @@
 """Schemes from nothing: walks in flip graphs, and lifting to the integers and rationals."""
 
+from grokkit.engines import ENGINES
 from grokkit.search._bounds import lower_bound
 from grokkit.search._cheapen import cheapen
-from grokkit.search._engines import ENGINES, make_engine
+from grokkit.search._engines import make_engine
 from grokkit.search._flips import FlipSearch, FlipSettings
 from grokkit.search._lifting import Lifting, lift
 from grokkit.search._numeric import NumericSearch, NumericSettings

@@ -150,7 +150,7 @@ def test_the_protocols_of_the_source():
         ({"seed": -1}, "seed is -1; 0 to"),
         ({"seeds": "five"}, "seeds is 'five', not a whole number"),
         ({"title": " "}, "title and question"),
-        ({"preset": "sorce"}, "preset 'sorce'; use one of default, source"),
+        ({"preset": "sorce"}, "preset 'sorce'; did you mean source?"),
         ({"randomness": "none"}, "randomness is 'none'"),
         ({"outcomes": ["converged", "converged"]}, "outcomes: a name is given twice"),
         ({"outcomes": [1]}, "outcomes: '1' is not a name"),

@@ -118,7 +118,7 @@ def run_claims(
     Returns the entries of the claims asked for. Raises `InvalidInput` for an unknown claim or engine and for a folder
     that cannot be written, `MissingExtra` for a missing package.
     """
-    from grokkit.studies.runs._engines import check_engine
+    from grokkit.engines import check_engine
 
     wanted = list(claims()) if ids is None else [find_claim(each).id for each in ids]
     check_engine(engine, workers)

@@ -8,13 +8,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from grokkit.engines import ENGINES, LostWorkers
 from grokkit.studies.runs._cells import Cell, Shard
 from grokkit.studies.runs._names import MEASURES, METRICS, OUTCOMES
 from grokkit.studies.runs._study import Analysis, Stopping, Study
 
 if TYPE_CHECKING:
     from grokkit.studies.runs._early import early_features
-    from grokkit.studies.runs._engines import ENGINES, LostWorkers
     from grokkit.studies.runs._report import write_report
     from grokkit.studies.runs._run import run_study
     from grokkit.studies.runs._runs import Runs, Success, Typical, open_runs
@@ -40,8 +40,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ENGINES": "_engines",
-    "LostWorkers": "_engines",
     "Runs": "_runs",
     "Success": "_runs",
     "Typical": "_runs",

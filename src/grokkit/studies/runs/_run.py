@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import final
 
 from grokkit._version import __version__
+from grokkit.engines import check_engine, each
 from grokkit.scheme import InvalidInput, undone_if_empty, write_atomically
 from grokkit.studies.runs._cells import Shard
-from grokkit.studies.runs._engines import check_engine, each
 from grokkit.studies.runs._measure import measure, training_engine
 from grokkit.studies.runs._runs import Runs, open_runs
 from grokkit.studies.runs._store import (

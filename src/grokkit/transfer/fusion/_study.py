@@ -176,7 +176,7 @@ class FusionStudy:
             "over_oracle": self.over_oracle.to_json(),
             "over_better": self.over_better.to_json(),
             "wins": self.wins,
-            "runs": [run.to_json() for run in self.runs],
+            "rows": [run.to_json() for run in self.runs],
         }
 
     def __str__(self) -> str:

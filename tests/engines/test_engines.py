@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from grokkit.engines import ENGINES, LostWorkers, check_engine, each
+from grokkit.engines import _workers as _engines
 from grokkit.scheme import InvalidInput, MissingExtra
-from grokkit.studies.runs import _engines
-from grokkit.studies.runs._engines import ENGINES, LostWorkers, check_engine, each
 
 pytest.importorskip("joblib")
 
@@ -41,7 +41,7 @@ def test_on_dask():
     import sys
 
     code = """
-from grokkit.studies.runs._engines import each
+from grokkit.engines import each
 if __name__ == "__main__":
     print(sorted(each(abs, [-3, 2, -1], "dask", 2)))
 """
@@ -84,7 +84,7 @@ def test_linear_algebra_has_one_thread_in_threads():
 
 
 def test_bad_engines_are_one_line(monkeypatch):
-    with pytest.raises(InvalidInput, match="engine 'warp' is not understood; use joblib, threads, ray, dask"):
+    with pytest.raises(InvalidInput, match="engine 'warp' is not understood; use one of joblib, threads, ray, dask"):
         check_engine("warp", 1)
     with pytest.raises(InvalidInput, match="workers is 0; at least 1 is needed"):
         check_engine("joblib", 0)

@@ -1,4 +1,4 @@
-"""Where shards are made: threads, processes of this machine, or the workers of a cluster, all through joblib."""
+"""Pieces of work on threads, on processes of this machine, or on the workers of a cluster, all through joblib."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import importlib
 import sys
 import traceback
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, final
 
 from threadpoolctl import threadpool_limits
 
@@ -16,7 +17,7 @@ from grokkit.scheme import InvalidInput, MissingExtra, need_extra, suggestion
 
 ENGINES: Final = ("joblib", "threads", "ray", "dask")
 ATTEMPTS: Final = 5
-"""Calls in a row that may lose workers and finish nothing before a sweep gives up."""
+"""Calls in a row that may lose workers and finish nothing before the work is given up."""
 AHEAD: Final = 2
 """Pieces a worker in one call, for backends that hand results out only when a call is over."""
 
@@ -41,28 +42,51 @@ def check_engine(name: str, workers: int) -> None:
         need_extra("the engine dask", "distributed", extra="dask")
 
 
-def each(make: Callable[[T], R], pieces: Sequence[T], engine: str = "joblib", workers: int = 1) -> Iterator[R]:
-    """``make(piece)`` for every piece, in the order in which they are finished.
+@final
+class Workers:
+    """An engine that is opened on first use and serves many calls; closed by `close`, ``with``, or at the end.
 
     ``threads``: threads of this process. ``joblib``: processes of this machine (loky). ``ray`` and ``dask``: workers
-    of a cluster; connect first (``ray.init``, ``dask.distributed.Client``), or one is started here and closed at
-    the end.
+    of a cluster; connect first (``ray.init``, ``dask.distributed.Client``), or one is started here and closed with it.
 
-    A lost worker makes joblib raise; what is missing is then given out again. An exception of `make` itself is raised
-    here: `InvalidInput` and `MissingExtra` as they are, others as `RuntimeError` with the worker's traceback.
-    Raises `LostWorkers` after `ATTEMPTS` calls in a row that finished nothing.
+    Raises `InvalidInput` or `MissingExtra`, one line, for an engine that is unknown or not installed.
     """
-    check_engine(engine, workers)
-    joblib = importlib.import_module("joblib")
-    with ExitStack() as stack:
-        backend = stack.enter_context(_backend(engine, workers))
-        whole = backend != "ray"  # Ray's backend hands nothing out before a call is over
+
+    def __init__(self, engine: str = "joblib", workers: int = 1):
+        check_engine(engine, workers)
+        self.engine, self.workers = engine, workers
+        self._stack = ExitStack()
+        self._backend = ""
+        self._finalizer = weakref.finalize(self, self._stack.close)
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what was started; another call starts it again."""
+        self._stack.close()
+        self._backend = ""
+
+    def each(self, make: Callable[[T], R], pieces: Sequence[T]) -> Iterator[R]:
+        """``make(piece)`` for every piece, in the order in which they are finished.
+
+        A lost worker makes joblib raise; what is missing is then given out again. An exception of `make` itself is
+        raised here: `InvalidInput` and `MissingExtra` as they are, others as `RuntimeError` with the worker's
+        traceback. Raises `LostWorkers` after `ATTEMPTS` calls in a row that finished nothing.
+        """
+        joblib = importlib.import_module("joblib")
+        if not self._backend:
+            self._backend = self._stack.enter_context(_backend(self.engine, self.workers))
+        whole = self._backend != "ray"  # Ray's backend hands nothing out before a call is over
         done: set[int] = set()
         fruitless = 0
         while missing := [number for number in range(len(pieces)) if number not in done]:
-            given = missing if whole else missing[: AHEAD * workers]
+            given = missing if whole else missing[: AHEAD * self.workers]
             before = len(done)
-            with joblib.parallel_config(backend=backend, n_jobs=workers):
+            with joblib.parallel_config(backend=self._backend, n_jobs=self.workers):
                 pool = joblib.Parallel(return_as=_order(whole), batch_size=1)
             try:
                 with _closing(pool(joblib.delayed(_made)(make, number, pieces[number]) for number in given)) as results:
@@ -76,6 +100,12 @@ def each(make: Callable[[T], R], pieces: Sequence[T], engine: str = "joblib", wo
                 if fruitless == ATTEMPTS:
                     reason = f"{type(error).__name__}: {error}"
                     raise LostWorkers(f"workers were lost in {ATTEMPTS} calls in a row ({reason})") from error
+
+
+def each(make: Callable[[T], R], pieces: Sequence[T], engine: str = "joblib", workers: int = 1) -> Iterator[R]:
+    """``make(piece)`` for every piece on an engine that serves this call alone: see `Workers.each`."""
+    with Workers(engine, workers) as opened:
+        yield from opened.each(make, pieces)
 
 
 @contextmanager
@@ -147,9 +177,9 @@ def _backend(engine: str, workers: int) -> Iterator[str]:
 
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Linear algebra of this process on one thread for as long as its threads make shards.
+    """Linear algebra of this process on one thread for as long as its threads do the work.
 
-    Shards that overlap would otherwise restore the number of threads under each other, and sums may depend on it.
+    Pieces that overlap would otherwise restore the number of threads under each other, and sums may depend on it.
     """
     torch: Any = sys.modules.get("torch")
     before = torch.get_num_threads() if torch is not None else 1
