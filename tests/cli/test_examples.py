@@ -59,8 +59,8 @@ SHORTER = (
     ("grokkit claims --run --full", "--quick P01"),
     ("grokkit claims E07", "--out runs/e07"),
     ("grokkit reproduce --quick", "--claims P01 --seeds 1 --replicas 1 --batch-sizes 64,128"),
-    ("grokkit reproduce --full", "--quick --claims P01 --seeds 1 --replicas 1 --batch-sizes 64,128"),
-    ("grokkit reproduce --batch-sizes", "--claims P01 --seeds 1 --replicas 1 --batch-sizes 64,128"),
+    ("grokkit reproduce --full", "--quick --claims P01 --seeds 1 --replicas 1 --batch-sizes 64,128 --out reproduction"),
+    ("grokkit reproduce --batch-sizes", "--claims P01 --seeds 1 --replicas 1 --batch-sizes 64 128 --out reproduction"),
     ("grokkit doctor --tune", "--seconds 0"),
     ("grokkit bench matmul --shapes", "--shapes 40x30x20 --seconds 0"),
     ("grokkit bench matmul", "--sizes 32,64,128,256 --seconds 0 --threads 1"),
@@ -71,7 +71,13 @@ SHORTER = (
     ("grokkit transfer control", "--seeds 1"),
 )
 """What is added to an example that begins so; the first that fits."""
-ONCE = ("grokkit claims E01 --run", "grokkit doctor --tune", "grokkit search 3x3x3 --route numeric", "grokkit transfer")
+ONCE = (
+    "grokkit reproduce",
+    "grokkit claims E01 --run",
+    "grokkit doctor --tune",
+    "grokkit search 3x3x3 --route numeric",
+    "grokkit transfer",
+)
 """Examples that take their time: run with --json only."""
 MAY_FIND_NOTHING = ("grokkit search 3x4x5", "grokkit search 3x3x3 --route numeric")
 KEYS = {
