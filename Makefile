@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO_OUT ?= grokkit-demo
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/src/*.cpp native/src/*/* native/include/*)
 
-.PHONY: demo test lint types layers unit doctest docs sanitize package fuzz bench clean help
+.PHONY: demo test lint types layers unit doctest docs sanitize package wheels oldest soak fuzz bench clean help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,7 @@ test: lint types layers unit doctest docs sanitize package ## the whole suite
 lint: $(VENV)/test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/deptry --no-ansi src
 
 types: $(VENV)/test
 	$(BIN)/pyright
@@ -37,8 +38,17 @@ docs: $(VENV)/test ## the documentation, as a site in build/site; a warning is a
 sanitize: $(VENV)/test ## the native core under sanitizers, and for NEON under emulation
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/check_native.py
 
-package: $(VENV)/test ## build the wheel, install it alone, use it without torch
-	$(BIN)/python tests/check_package.py
+package: $(VENV)/test ## build both wheels, install each alone, use it without torch
+	$(BIN)/python tools/wheels.py --dist build/package
+
+wheels: $(VENV)/test ## what a release consists of, in dist: wheels, source, SBOM; tried with the laboratory
+	$(BIN)/python tools/wheels.py --lab
+
+oldest: $(VENV)/test ## the tests of the product with the lowest versions that are allowed
+	$(BIN)/python tools/oldest.py
+
+soak: $(VENV)/test ## hours of random products, killed sweeps and damaged files
+	$(BIN)/python tools/soak.py
 
 fuzz: $(VENV)/test ## read 10,000 mutated scheme files of every kind
 	$(BIN)/python tests/fuzz_readers.py

@@ -52,10 +52,8 @@ def _words_for(metavar: str) -> Callable[[], Iterable[str]] | None:
 
 
 def _complete(words: Callable[[], Iterable[str]], ctx: Any, incomplete: str) -> list[Any]:
-    try:  # typer brings a click of its own, or older ones use the package
-        from typer._click.shell_completion import CompletionItem
-    except ImportError:
-        from click.shell_completion import CompletionItem  # type: ignore[import-not-found, no-redef]
+    from typer._click.shell_completion import CompletionItem  # typer brings a click of its own
+
     return [CompletionItem(word) for word in words() if word.lower().startswith(incomplete.lower())]
 
 
