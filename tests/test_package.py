@@ -149,3 +149,11 @@ def test_tests_mirror_the_rooms():
     rooms = {p.name for p in (ROOT / "src/grokkit").iterdir() if p.is_dir() and p.name != "__pycache__"}
     folders = {p.name for p in (ROOT / "tests").iterdir() if p.is_dir() and p.name != "__pycache__"}
     assert folders == rooms
+
+
+def test_the_public_names_are_those_that_are_listed():
+    """Nothing public changes unnoticed; docs/stability.md says what a change asks for."""
+    listed = ROOT / "docs" / "reference" / "public-api.txt"
+    path = str(ROOT / "tools")
+    code = f"import sys; sys.path.insert(0, {path!r}); import public_api; print(*public_api.lines(), sep='\\n')"
+    assert python(code).splitlines() == listed.read_text("utf-8").splitlines(), "python tools/public_api.py lists anew"
