@@ -92,7 +92,7 @@ def one_product(rng: np.random.Generator) -> str:
     wide = np.complex128 if np.dtype(dtype).kind == "c" else np.float64
     plain = a @ b
     right = a.astype(wide) @ b.astype(wide)
-    finite = np.isfinite(a).all(axis=1)[:, None] & np.isfinite(b).all(axis=0)[None, :]
+    finite = np.isfinite(a).all(axis=1).reshape(-1, 1) & np.isfinite(b).all(axis=0).reshape(1, -1)
     size = np.abs(np.where(np.isfinite(a), a, 0)) @ np.abs(np.where(np.isfinite(b), b, 0))
     close = np.abs(got - right) <= SLACK * m * np.finfo(dtype).eps * (size + np.abs(size).max())
     same = (np.isnan(got) == np.isnan(plain)) & ((got == plain) | ~np.isinf(plain))
