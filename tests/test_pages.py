@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+import typer
+
+from grokkit.cli._app import _join_lists, app
+from grokkit.cli._verbs import register
+
+register(app)
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = ("tour", "tutorials/strassen", "tutorials/search", "tutorials/products", "tutorials/schemes", "tutorials/sweep")
@@ -28,3 +35,26 @@ def test_links_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
         if "://" not in target and not target.startswith("mailto:"):
             assert (path.parent / target).exists(), target
+
+
+def commands():
+    """Every command line of grokkit that a page shows, in blocks and in running text."""
+    for path in [DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md"))]:
+        text = path.read_text(encoding="utf-8")
+        shown = re.findall(r"^(?:\$ |    )(?:for .*; do )?(grokkit [^\n]*)", text, re.M)
+        shown += re.findall(r"`(grokkit [^`\n]*)`", text)
+        for line in shown:
+            for part in re.split(r" && |; ", line.partition("  # ")[0]):
+                if part.startswith("grokkit ") and "|" not in part and "..." not in part:
+                    yield part.strip()
+
+
+@pytest.mark.parametrize("line", list(dict.fromkeys(commands())))
+def test_commands_on_pages_exist(line):
+    """Verbs, options and words are those of the command line: each line is parsed, not run."""
+    command = typer.main.get_command(app)
+    words = _join_lists(shlex.split(re.sub(r"\$\w+", "1", line)))[1:]
+    while hasattr(command, "commands") and words and not words[0].startswith("-"):
+        command = command.commands[words.pop(0)]
+    if not hasattr(command, "commands") and words:
+        command.make_context("grokkit", words)
