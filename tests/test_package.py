@@ -134,6 +134,21 @@ def test_architecture_names_every_room():
             assert f"`{folder.name}/`" in text, folder.name
 
 
+def test_architecture_is_drawn_from_the_real_imports():
+    import grimp
+
+    graph = grimp.build_graph("grokkit")
+    rooms: dict[str, set[str]] = {}
+    for module in graph.modules:
+        room = ([*module.split("."), ""])[1]
+        found = {([*each.split("."), ""])[1] for each in graph.find_modules_directly_imported_by(module)}
+        rooms.setdefault(room, set()).update(found - {room, "", "_version"})
+    rows = re.findall(r"^\| `(\w+)/` \|.*\| ([^|]+) \|$", (ROOT / "ARCHITECTURE.md").read_text(), re.M)
+    drawn = {room: set() if words == "nothing of ours" else set(words.split(", ")) for room, words in rows}
+    assert drawn == {room: rooms[room] for room in drawn}
+    assert set(drawn) == set(rooms) - {"", "__main__", "_version"}
+
+
 def test_every_command_is_documented():
     readme = (ROOT / "README.md").read_text()
     from grokkit.cli._app import app
