@@ -87,7 +87,7 @@ def test_operator(results):
 def test_fusion(results):
     content, _ = results["fusion"]
     assert content["protocol"] == "shared" and content["config"]["steps"] == 100
-    for run in content["runs"]:
+    for run in content["rows"]:
         average = {row: sum(each) / len(each) for row, each in run["errors"].items()}
         assert average["oracle gate"] == min(average[row] for row in ("first expert", "second expert", "oracle gate"))
         assert math.isfinite(average["fused"])

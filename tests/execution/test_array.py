@@ -486,7 +486,7 @@ def test_large_arrays_are_pickled_out_of_band():
 
 
 def test_options_are_checked_and_kept(tmp_path):
-    with pytest.raises(InvalidInput, match=r"option 'speed' is not known; there are .*levels, .*scheme"):
+    with pytest.raises(InvalidInput, match=r"option 'speed' is not known; use one of .*levels, .*scheme"):
         asfast([[1]], speed=11)
     for name in ("out", "mod"):
         with pytest.raises(InvalidInput, match=f"option '{name}'"):

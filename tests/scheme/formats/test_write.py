@@ -99,7 +99,7 @@ def test_a_suffix_names_the_format(tmp_path):
             assert file.read(file.members[0]).scheme == STRASSEN
     save(STRASSEN, tmp_path / "plain")
     assert json.loads((tmp_path / "plain").read_text())["grokkit"] == "scheme"
-    with pytest.raises(InvalidInput, match="format 'docx' is not written; choose one of json, alphatensor"):
+    with pytest.raises(InvalidInput, match="format 'docx' is not written; use one of json, alphatensor"):
         save(STRASSEN, tmp_path / "x", kind="docx")
     assert set(READ_BACK) | {"latex", "markdown", "numpy", "c", "lean", "onnx"} == set(FORMATS)
 

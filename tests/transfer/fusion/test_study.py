@@ -69,8 +69,8 @@ def test_a_run_repeats_with_its_seed(split):
 def test_a_study_tells_all(shared):
     told = json.loads(json.dumps(shared.to_json()))
     assert told["seeds"] == [0, 1, 2] and set(told["errors"]) == set(ROWS) and told["errors"]["fused"]["n"] == 3
-    assert told["wins"] == shared.wins and len(told["runs"]) == 3
-    assert told["runs"][0]["experts"][1]["width"] == 16
+    assert told["wins"] == shared.wins and len(told["rows"]) == 3
+    assert told["rows"][0]["experts"][1]["width"] == 16
     assert len(str(shared).splitlines()) == len(ROWS) + 3
 
 
