@@ -55,7 +55,7 @@ SHORTER = (
     ("grokkit expand", "--pairs 2"),
     ("grokkit search 3x4x5", "--budget 1s --workers 1"),
     ("grokkit search 3x3x3 --route numeric", "--budget 1s"),
-    ("grokkit claims E01 --run", "--out runs/e01"),
+    ("grokkit claims P01 --run", "--out runs/p01"),
     ("grokkit claims --run --full", "--quick P01"),
     ("grokkit claims E07", "--out runs/e07"),
     ("grokkit reproduce --quick", "--claims P01 --seeds 1 --replicas 1 --batch-sizes 64,128"),
@@ -73,7 +73,6 @@ SHORTER = (
 """What is added to an example that begins so; the first that fits."""
 ONCE = (
     "grokkit reproduce",
-    "grokkit claims E01 --run",
     "grokkit doctor --tune",
     "grokkit search 3x3x3 --route numeric",
     "grokkit transfer",

@@ -22,7 +22,7 @@ Examples:
   grokkit claims
   grokkit claims --verdict open
   grokkit claims E04 P01
-  grokkit claims E01 --run
+  grokkit claims P01 --run
   grokkit claims --run --full --workers 4 --out runs/claims
   grokkit claims --out runs/claims
   grokkit claims E07 --run --data DIR
