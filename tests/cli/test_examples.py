@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+from functools import partial
 
 import pytest
 import typer
@@ -14,6 +15,7 @@ import grokkit as gk
 from grokkit.cli import main
 from grokkit.cli._app import app
 from grokkit.cli._verbs import register
+from grokkit.execution import tune
 from grokkit.scheme.catalog import Catalog
 
 register(app)
@@ -79,6 +81,8 @@ ONCE = (
 )
 """Examples that take their time: run with --json only."""
 MAY_FIND_NOTHING = ("grokkit search 3x4x5", "grokkit search 3x3x3 --route numeric")
+SHAPES = ((256, 256, 256), (96, 512, 512), (512, 96, 512), (512, 512, 96), (384, 384, 384))
+"""What the machine profile is made of here, instead of the products that take a minute."""
 KEYS = {
     "seed": int,
     "out": str,
@@ -122,6 +126,7 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies" / "protocol-b.toml").write_text(STUDY)
     (tmp_path / "runs" / "344").mkdir(parents=True)
+    monkeypatch.setattr("grokkit.studies._doctor.tune", partial(tune, shapes=SHAPES))
     monkeypatch.setattr(Catalog, "__iter__", lambda self: iter(["strassen", "winograd", "2x2x3-11", "poly-2-3"]))
     gk.save(gk.catalog["3x4x4:38"], tmp_path / "runs" / "344" / "3x4x4-38.json")
     return tmp_path

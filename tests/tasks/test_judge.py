@@ -62,6 +62,23 @@ def test_a_ratio_of_means_covers_the_truth():
         Mean.ratio(np.ones(3), np.ones(4))
 
 
+def test_a_geometric_mean_is_the_mean_of_logarithms():
+    found = Mean.geometric([1e-4, 1e-3, 1e-2])
+    assert found.value == pytest.approx(1e-3) and found.low * found.high == pytest.approx(1e-6) and found.n == 3
+    assert Mean.geometric([0.0, 1e-40]) == Mean.geometric([1e-40, 1e-40])
+    assert str(found) == f"{found.brief}, n = 3"
+    with pytest.raises(InvalidInput, match="negative"):
+        Mean.geometric([1.0, -1.0])
+
+
+def test_a_mean_covers_as_often_as_it_says():
+    drawn = np.random.default_rng(3).standard_normal((4000, 5))
+    means = [Mean.of(row) for row in drawn]
+    covered = np.mean([each.low <= 0 <= each.high for each in means])
+    assert abs(covered - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 4000)
+    assert Mean.of([2.0]).to_json() == {"value": 2.0, "low": None, "high": None, "n": 1}
+
+
 def test_baselines_by_hand():
     orbit = Kepler()
     train, test = orbit.generate(20, 10, 0), orbit.generate(6, 10, 1)

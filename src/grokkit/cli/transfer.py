@@ -70,7 +70,7 @@ def parity(
     rows = [
         [
             f"{size[0]} / {size[1]}",
-            *(str(found.accuracy(name, size)) for name in PREDICTORS),
+            *(found.accuracy(name, size).brief for name in PREDICTORS),
             str(Proportion(found.always_right(PREDICTORS[0], size), seeds)),
         ]
         for size in found.sizes
@@ -125,7 +125,7 @@ def operator(
         print_json(content)
         return 0
     print(f"{found.problem}: trained on {found.trained_on} nodes; mean squared error, predicting zero is 1")
-    rows = [[row, *(str(found.error(row, each)) for each in found.nodes)] for row in found.rows]
+    rows = [[row, *(found.error(row, each).brief for each in found.nodes)] for row in found.rows]
     print_table(["predictor", *(f"{each} nodes" for each in found.nodes)], rows)
     print("the spectral-tail bound on random operators:")
     for each in bounds:
@@ -163,7 +163,7 @@ def fusion(
     if json:
         print_json(content)
         return 0
-    rows = [[row, str(found.error(row)), str(found.ratio(row, "oracle gate"))] for row in ROWS]
+    rows = [[row, found.error(row).brief, found.ratio(row, "oracle gate").brief] for row in ROWS]
     print_table(["predictor", "mean squared error", "over the oracle gate"], rows)
     wins = Proportion(found.wins, seeds)
     print(f"at most 1.05 of the oracle gate and no worse than the better expert, in seeds: {wins}")
@@ -196,7 +196,7 @@ def control(seeds: Seeds = 5, first: First = 0, out: Out = None, json: Json = Fa
         [
             LABELS[policy],
             str(Proportion(found.collapsed(policy), seeds)),
-            *(str(found.figures(policy)[each]) for each in shown),
+            *(found.figures(policy)[each].brief for each in shown),
         ]
         for policy in POLICIES
     ]

@@ -46,6 +46,24 @@ class Mean:
         return cls(value, max(least, value - half), value + half, n)
 
     @classmethod
+    def geometric(cls, values: np.ndarray | Sequence[float]) -> Mean:
+        """The geometric mean, with Student's interval of the logarithms: for errors, positive and widely spread.
+
+        Values below 1e-40 count as 1e-40.
+
+        >>> print(Mean.geometric([1e-4, 1e-3, 1e-2]))
+        0.001 [3.28e-06, 0.3049], n = 3
+        """
+        held = np.asarray(values, dtype=np.float64)
+        if (held < 0).any():
+            raise InvalidInput("values: one is negative; a geometric mean is of values above zero")
+        of_logs = cls.of(np.log(np.maximum(held, 1e-40)))
+        value, low, high = (
+            math.exp(end) if end < 700 else math.inf for end in (of_logs.value, of_logs.low, of_logs.high)
+        )
+        return cls(value, low, high, of_logs.n)
+
+    @classmethod
     def of_share(cls, count: int, n: int) -> Mean:
         """Wilson's interval (1927) of `count` of `n`."""
         if not 0 <= count <= n or n == 0:
@@ -79,8 +97,13 @@ class Mean:
         named = {"value": self.value, "low": self.low, "high": self.high}
         return {name: each if math.isfinite(each) else None for name, each in named.items()} | {"n": self.n}
 
+    @property
+    def brief(self) -> str:
+        """The value and its interval, for a table that says n once."""
+        return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}]"
+
     def __str__(self) -> str:
-        return f"{self.value:.4g} [{self.low:.4g}, {self.high:.4g}], n = {self.n}"
+        return f"{self.brief}, n = {self.n}"
 
 
 def _student(n: int) -> float:

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from grokkit.scheme import InvalidInput
 from grokkit.transfer.operators import (
     Grid,
-    Mean,
     embed,
     random_coefficients,
     restrict,
@@ -114,19 +113,9 @@ def test_grid_of_positions():
         (lambda: Grid.of(np.array([0.0, 1.0, 2.1, 3.0]), 4.0), "number 2 is 2.1"),
         (lambda: Grid.of(np.linspace(0, 1, 5), 1.0), "uniform"),
         (lambda: Grid.of(np.array([0.0, np.inf]), 1.0), "not finite"),
-        (lambda: Mean.of([]), "at least one"),
-        (lambda: Mean.of([np.nan]), "finite"),
     ],
 )
 def test_bad_input_is_one_line(call, says):
     with pytest.raises(InvalidInput, match=says) as caught:
         call()
     assert "\n" not in str(caught.value)
-
-
-def test_a_mean_covers_as_often_as_it_says():
-    drawn = np.random.default_rng(3).standard_normal((4000, 5))
-    means = [Mean.of(row) for row in drawn]
-    covered = np.mean([each.low <= 0 <= each.high for each in means])
-    assert abs(covered - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 4000)
-    assert Mean.of([2.0]).to_json() == {"value": 2.0, "low": None, "high": None, "n": 1}

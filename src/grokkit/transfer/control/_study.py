@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, final
 
 from grokkit.scheme import InvalidInput
-from grokkit.transfer._means import Mean
+from grokkit.tasks import Mean
 from grokkit.transfer.control._controller import Policy, SparsityController
 from grokkit.transfer.control._drift import DriftTrace, run_drift
 from grokkit.transfer.control._graph_learner import GraphTrace, learn_graph

@@ -10,7 +10,7 @@ from typing import Any, Final, final
 import torch
 
 from grokkit.scheme import InvalidInput
-from grokkit.transfer._means import Mean
+from grokkit.tasks import Mean
 from grokkit.transfer.embed._growth import Growth
 from grokkit.transfer.embed._lazy import LazyEmbedding
 from grokkit.transfer.embed._parity import (

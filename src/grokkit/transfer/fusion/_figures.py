@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from grokkit.transfer._means import Mean
+from grokkit.tasks import Mean
 from grokkit.transfer._style import BLUE, GREEN, GREY, INK, ORANGE, STYLE, figure
 from grokkit.transfer.fusion._study import FusionStudy
 

@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from grokkit.scheme import InvalidInput
-from grokkit.tasks import Cyclotron
-from grokkit.transfer._means import Mean
+from grokkit.tasks import Cyclotron, Mean
 from grokkit.transfer.fusion._expert import Expert, train_expert
 from grokkit.transfer.fusion._gate import Gate, train_gate
 from grokkit.transfer.fusion._weights import Moments, optimal_weight, published_weight

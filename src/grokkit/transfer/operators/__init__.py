@@ -8,7 +8,6 @@ from grokkit.scheme import need_extra
 
 need_extra("grokkit.transfer.operators", "torch", "scipy", "matplotlib")
 
-from grokkit.transfer._means import Mean  # noqa: E402
 from grokkit.transfer.operators._bound import (  # noqa: E402
     KINDS,
     SpectralTail,
@@ -47,7 +46,6 @@ __all__ = [
     "FieldPairs",
     "FieldProblem",
     "Grid",
-    "Mean",
     "Multiplier",
     "NeuralOperator",
     "OnNodes",

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from grokkit.scheme import InvalidInput
-from grokkit.transfer._means import Mean
+from grokkit.tasks import Mean
 from grokkit.transfer.operators._fno import OperatorConfig
 from grokkit.transfer.operators._grid import Grid
 from grokkit.transfer.operators._multiplier import Multiplier, OnNodes

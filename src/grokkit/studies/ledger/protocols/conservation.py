@@ -243,7 +243,7 @@ def control(context: Context) -> dict[str, Measurement]:
     after, before = (
         np.array([getattr(trace, name) for trace in found.drifts["relax"]]) for name in ("after", "before")
     )
-    from grokkit.transfer.operators import Mean
+    from grokkit.tasks import Mean
 
     silence = _silence(context)
     table = {
@@ -345,7 +345,7 @@ def _parity_time(context: Context) -> Measurement:
         for _ in range(100):
             h = h - 0.05 * (h @ x - y) @ x.conj().T / x.shape[1]
         end.append(pt_violation(h))
-    from grokkit.transfer.operators import Mean
+    from grokkit.tasks import Mean
 
     broken = TwoLevel(1.0, 1.5)
     figures = {
@@ -381,7 +381,7 @@ def _balance(context: Context) -> Measurement:
         for name, (first, last) in readings.items():
             changes[name].append(abs(last - first) / abs(first))
         frozen.append(_train(1e9, seed)[1])
-    from grokkit.transfer.operators import Mean
+    from grokkit.tasks import Mean
 
     figures = {
         f"change, {name}": of_mean(Mean.of(values), f"relative change in training of {name}")

@@ -85,7 +85,7 @@ def operators(context: Context) -> dict[str, Measurement]:
             strict=True,
         )
     ]
-    from grokkit.transfer.operators import Mean
+    from grokkit.tasks import Mean
 
     ratio = {
         "ratio": of_mean(
